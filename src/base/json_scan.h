@@ -1,0 +1,156 @@
+/* The inner loops of JSON: how far does plain text go, and what do escapes add to it?
+ *
+ * Most bytes of a message stand in strings and need nothing done to them, so these loops look at sixteen at once where
+ * the machine has SSE2 (every x86-64 does) and at one otherwise. Each loop has a scalar twin of the same meaning; it
+ * ends the blocks, is all there is elsewhere, and is what the tests compare the blocks with. Loads never pass `end`.
+ *
+ * Internal to src/base/json_*.c and its tests. */
+#ifndef CS_BASE_JSON_SCAN_H
+#define CS_BASE_JSON_SCAN_H
+
+#include "base/slice.h"
+
+#ifdef __SSE2__
+#include <emmintrin.h>
+#endif
+
+/* Reading stops at '"', '\\', a control character or a byte that is not ASCII. */
+static inline const char *json_plain_scalar(const char *at, const char *end)
+{
+	for (; at < end; at++)
+		if (*at == '"' || *at == '\\' || (unsigned char)*at < 0x20 || (unsigned char)*at >= 0x80)
+			break;
+	return at;
+}
+
+/* Writing stops at what must be escaped. */
+static inline bool json_must_escape(char c)
+{
+	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
+}
+
+/* What stands behind the backslash for a byte that must be escaped; 0: it takes the form \u00XX. */
+static inline char json_escape_letter(char c)
+{
+	switch (c) {
+	case '\b': return 'b';
+	case '\t': return 't';
+	case '\n': return 'n';
+	case '\f': return 'f';
+	case '\r': return 'r';
+	default: return (unsigned char)c < 0x20 ? '\0' : c;
+	}
+}
+
+/* Bytes that escapes add to the text. */
+static inline size_t json_escape_growth_scalar(const char *at, const char *end)
+{
+	size_t more = 0;
+
+	for (; at < end; at++)
+		if (json_must_escape(*at))
+			more += json_escape_letter(*at) ? 1 : 5;
+	return more;
+}
+
+/* Copies up to the first byte that must be escaped, or to `end`, and moves *at there; returns the end of the copy. At
+ * `to` there is room for all of [*at, end). */
+static inline char *json_copy_plain_scalar(char *to, const char **at, const char *end)
+{
+	while (*at < end && !json_must_escape(**at))
+		*to++ = *(*at)++;
+	return to;
+}
+
+#ifdef __SSE2__
+
+static inline const char *json_plain(const char *at, const char *end)
+{
+	const __m128i quote = _mm_set1_epi8('"'), backslash = _mm_set1_epi8('\\'), space = _mm_set1_epi8(0x20);
+
+	for (; end - at >= 16; at += 16) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)at);
+		/* As signed bytes, what is not ASCII is below the space too. */
+		__m128i stop = _mm_or_si128(_mm_cmplt_epi8(block, space),
+			_mm_or_si128(_mm_cmpeq_epi8(block, quote), _mm_cmpeq_epi8(block, backslash)));
+		unsigned bits = (unsigned)_mm_movemask_epi8(stop);
+
+		if (bits)
+			return at + __builtin_ctz(bits);
+	}
+	return json_plain_scalar(at, end);
+}
+
+static inline __m128i json_marked(__m128i block)
+{
+	return _mm_or_si128(_mm_cmpeq_epi8(block, _mm_set1_epi8('"')), _mm_cmpeq_epi8(block, _mm_set1_epi8('\\')));
+}
+
+static inline __m128i json_controls(__m128i block)
+{
+	return _mm_cmpeq_epi8(_mm_min_epu8(block, _mm_set1_epi8(0x1F)), block);
+}
+
+static inline unsigned json_escape_bits(__m128i block)
+{
+	return (unsigned)_mm_movemask_epi8(_mm_or_si128(json_marked(block), json_controls(block)));
+}
+
+static inline size_t json_escape_growth(const char *at, const char *end)
+{
+	size_t more = 0;
+
+	for (; end - at >= 16; at += 16) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)at), sums;
+
+		if (_mm_movemask_epi8(json_controls(block))) {
+			more += json_escape_growth_scalar(at, at + 16);
+			continue;
+		}
+		sums = _mm_sad_epu8(_mm_and_si128(json_marked(block), _mm_set1_epi8(1)), _mm_setzero_si128());
+		more += (size_t)(_mm_cvtsi128_si32(sums) + _mm_extract_epi16(sums, 4));
+	}
+	/* The upper half of the block is zero: its bits mean nothing. */
+	if (end - at >= 8 && !(json_escape_bits(_mm_loadl_epi64((const __m128i *)(const void *)at)) & 0xFF))
+		at += 8;
+	return more + json_escape_growth_scalar(at, end);
+}
+
+static inline char *json_copy_plain(char *to, const char **at, const char *end)
+{
+	for (; end - *at >= 16; *at += 16, to += 16) {
+		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)*at);
+		unsigned bits = json_escape_bits(block);
+
+		_mm_storeu_si128((__m128i *)(void *)to, block);
+		if (bits) {
+			*at += __builtin_ctz(bits);
+			return to + __builtin_ctz(bits);
+		}
+	}
+	return json_copy_plain_scalar(to, at, end);
+}
+
+#else
+
+static inline const char *json_plain(const char *at, const char *end)
+{
+	return json_plain_scalar(at, end);
+}
+
+static inline size_t json_escape_growth(const char *at, const char *end)
+{
+	return json_escape_growth_scalar(at, end);
+}
+
+static inline char *json_copy_plain(char *to, const char **at, const char *end)
+{
+	return json_copy_plain_scalar(to, at, end);
+}
+
+#endif
+
+/* Bytes of the well-formed UTF-8 character at `at` (at < end), or 0. */
+size_t utf8_char(const char *at, const char *end);
+
+#endif
