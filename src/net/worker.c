@@ -1,0 +1,290 @@
+/* Workers: a pool of threads that follows the demand.
+ *
+ * Idle threads form a stack, each with a condition variable of its own: the one that was busy last is woken first (its
+ * caches are warm), and those at the bottom see no work for idle_ms and leave. One shared condition variable would wake
+ * them in turn and keep a pool at its largest size for ever under a trickle of work.
+ *
+ * A job finds an idle thread, or a new one is started, or it waits in one of two queues that count against one ceiling.
+ * Threads are kept in an array of slots fixed at start, so that growing allocates nothing but the thread itself.
+ * Invariant: a slot on the idle stack has no job; whoever takes it off the stack gives it one or tells it to end. */
+#include "net/worker.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/metrics.h"
+#include "net/gate.h"
+
+#define STACK_BYTES (2u << 20) /* of address space; pages are used as they are touched */
+
+enum slot_state { SLOT_EMPTY, SLOT_ALIVE, SLOT_ENDED /* to be joined */ };
+
+struct slot {
+	struct workers *pool;
+	struct slot *below; /* on the idle stack */
+	pthread_t thread;
+	pthread_cond_t woken;
+	struct job *job; /* given while idle */
+	enum slot_state state;
+	bool idle;
+};
+
+struct job_queue {
+	struct job *first, **last;
+};
+
+struct workers {
+	pthread_mutex_t lock;
+	struct workers_options options;
+	struct slot *slots; /* workers_max of them */
+	struct slot *idle;  /* top of the stack */
+	unsigned alive;
+	struct job_queue urgent, bulk;
+	unsigned queued;
+	bool ending;
+	struct gate gate;
+	struct metric_series *threads_metric, *queued_metric;
+};
+
+static void queue_push(struct job_queue *q, struct job *job)
+{
+	job->next = NULL;
+	*q->last = job;
+	q->last = &job->next;
+}
+
+static struct job *queue_pop(struct job_queue *q)
+{
+	struct job *job = q->first;
+
+	if (job && !(q->first = job->next))
+		q->last = &q->first;
+	return job;
+}
+
+static struct job *next_queued(struct workers *w)
+{
+	struct job *job = queue_pop(&w->urgent);
+
+	if (!job)
+		job = queue_pop(&w->bulk);
+	if (job) {
+		w->queued--;
+		metric_add(w->queued_metric, -1);
+	}
+	return job;
+}
+
+static void leave_idle(struct workers *w, struct slot *slot)
+{
+	struct slot **at = &w->idle;
+
+	while (*at != slot)
+		at = &(*at)->below;
+	*at = slot->below;
+	slot->idle = false;
+}
+
+/* The lock is held. NULL: this thread is to end. */
+static struct job *wait_idle(struct workers *w, struct slot *slot)
+{
+	struct timespec until;
+	int rc = 0;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += w->options.idle_ms / 1000;
+	until.tv_nsec += (long)(w->options.idle_ms % 1000) * 1000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	slot->job = NULL;
+	slot->idle = true;
+	slot->below = w->idle;
+	w->idle = slot;
+	while (slot->idle) {
+		if (w->ending || (rc == ETIMEDOUT && w->alive > w->options.workers_min)) {
+			leave_idle(w, slot);
+			return NULL;
+		}
+		if (rc == ETIMEDOUT) /* one of the few that stay */
+			rc = pthread_cond_wait(&slot->woken, &w->lock);
+		else
+			rc = pthread_cond_timedwait(&slot->woken, &w->lock, &until);
+	}
+	return slot->job;
+}
+
+static void *thread_main(void *arg)
+{
+	struct slot *slot = arg;
+	struct workers *w = slot->pool;
+	struct job *job;
+
+	pthread_setname_np(pthread_self(), "worker");
+	pthread_mutex_lock(&w->lock);
+	while ((job = next_queued(w)) || (job = wait_idle(w, slot))) {
+		pthread_mutex_unlock(&w->lock);
+		job->run(job);
+		pthread_mutex_lock(&w->lock);
+	}
+	slot->state = SLOT_ENDED;
+	w->alive--;
+	metric_add(w->threads_metric, -1);
+	pthread_mutex_unlock(&w->lock);
+	return NULL;
+}
+
+/* The lock is held. The new thread takes from the queue first. */
+static bool start_thread(struct workers *w)
+{
+	struct slot *slot = w->slots;
+	pthread_attr_t attributes;
+	int rc;
+
+	while (slot->state == SLOT_ALIVE)
+		slot++;
+	if (slot->state == SLOT_ENDED) /* it has let go of the lock for good */
+		pthread_join(slot->thread, NULL);
+	slot->state = SLOT_EMPTY;
+	pthread_attr_init(&attributes);
+	pthread_attr_setstacksize(&attributes, STACK_BYTES);
+	rc = pthread_create(&slot->thread, &attributes, thread_main, slot);
+	pthread_attr_destroy(&attributes);
+	if (rc)
+		return false;
+	slot->state = SLOT_ALIVE;
+	w->alive++;
+	metric_add(w->threads_metric, 1);
+	return true;
+}
+
+static enum cs_status start_first(struct workers *w, struct cs_error *err)
+{
+	bool ok = true;
+
+	pthread_mutex_lock(&w->lock);
+	while (ok && w->alive < w->options.workers_min)
+		ok = start_thread(w);
+	pthread_mutex_unlock(&w->lock);
+	return ok ? CS_OK : cs_fail(err, CS_UNAVAILABLE, "cannot start %u worker threads", w->options.workers_min);
+}
+
+static void init_slots(struct workers *w)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	for (unsigned i = 0; i < w->options.workers_max; i++) {
+		w->slots[i].pool = w;
+		pthread_cond_init(&w->slots[i].woken, &monotonic);
+	}
+	pthread_condattr_destroy(&monotonic);
+}
+
+enum cs_status workers_new(const struct workers_options *options, struct workers **ret_workers, struct cs_error *err)
+{
+	struct workers *w = calloc(1, sizeof(*w));
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	enum cs_status status;
+
+	assert(options->workers_max > 0 && options->workers_min <= options->workers_max && options->queue_max > 0);
+	if (!w)
+		return cs_fail_memory(err);
+	w->slots = calloc(options->workers_max, sizeof(*w->slots));
+	if (!w->slots) {
+		free(w);
+		return cs_fail_memory(err);
+	}
+	w->options = *options;
+	if (!w->options.idle_ms)
+		w->options.idle_ms = WORKERS_IDLE_MS;
+	w->urgent.last = &w->urgent.first;
+	w->bulk.last = &w->bulk.first;
+	w->threads_metric = metric_series(METRIC_WORKERS, S(""));
+	w->queued_metric = metric_series(METRIC_QUEUE, S(""));
+	pthread_mutex_init(&w->lock, NULL);
+	gate_init(&w->gate, options->gate_width ? options->gate_width : cores > 0 ? (unsigned)cores : 1);
+	init_slots(w);
+	status = start_first(w, err);
+	if (status) {
+		workers_free(w);
+		return status;
+	}
+	*ret_workers = w;
+	return CS_OK;
+}
+
+/* The lock is held: a thread that has ended, or will, and is not joined yet. */
+static struct slot *any_thread(struct workers *w)
+{
+	for (unsigned i = 0; i < w->options.workers_max; i++)
+		if (w->slots[i].state != SLOT_EMPTY)
+			return &w->slots[i];
+	return NULL;
+}
+
+void workers_free(struct workers *w)
+{
+	struct slot *slot;
+
+	if (!w)
+		return;
+	pthread_mutex_lock(&w->lock);
+	w->ending = true;
+	for (slot = w->idle; slot; slot = slot->below)
+		pthread_cond_signal(&slot->woken);
+	while ((slot = any_thread(w))) {
+		pthread_mutex_unlock(&w->lock);
+		pthread_join(slot->thread, NULL);
+		pthread_mutex_lock(&w->lock);
+		slot->state = SLOT_EMPTY;
+	}
+	pthread_mutex_unlock(&w->lock);
+	assert(w->queued == 0);
+	for (unsigned i = 0; i < w->options.workers_max; i++)
+		pthread_cond_destroy(&w->slots[i].woken);
+	gate_release(&w->gate);
+	pthread_mutex_destroy(&w->lock);
+	free(w->slots);
+	free(w);
+}
+
+enum cs_status workers_submit(struct workers *w, struct job *job)
+{
+	enum cs_status status = CS_OK;
+	struct slot *slot;
+
+	pthread_mutex_lock(&w->lock);
+	assert(!w->ending || w->alive > 0);
+	slot = w->idle;
+	if (slot && !w->ending) {
+		leave_idle(w, slot);
+		slot->job = job;
+		pthread_cond_signal(&slot->woken);
+	} else if (w->queued >= w->options.queue_max) {
+		status = CS_LIMIT_EXCEEDED;
+	} else if ((w->alive < w->options.workers_max && start_thread(w)) || w->alive > 0) {
+		queue_push(job->bulk ? &w->bulk : &w->urgent, job);
+		w->queued++;
+		metric_add(w->queued_metric, 1);
+	} else {
+		status = CS_LIMIT_EXCEEDED; /* not one thread can be had */
+	}
+	pthread_mutex_unlock(&w->lock);
+	return status;
+}
+
+enum cs_status gate_enter(struct workers *w, const struct op *op, bool bulk, struct cs_error *err)
+{
+	return gate_take(&w->gate, op, bulk, err);
+}
+
+void gate_leave(struct workers *w)
+{
+	gate_give(&w->gate);
+}

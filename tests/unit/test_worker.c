@@ -1,0 +1,239 @@
+/* Workers and the gate: growth, shrinking, a full queue, the order of kinds, and who gets a place. Threads meet at
+ * semaphores, so no test depends on how long anything takes. */
+#include <errno.h>
+#include <pthread.h>
+#include <sched.h>
+#include <semaphore.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+
+#include <cmocka.h>
+
+#include "base/metrics.h"
+#include "net/gate.h"
+#include "net/worker.h"
+
+struct held_job {
+	struct job job;
+	sem_t *started, *go;
+	atomic_int *ran;
+};
+
+static void run_held(struct job *job)
+{
+	struct held_job *h = (struct held_job *)job;
+
+	sem_post(h->started);
+	while (sem_wait(h->go) && errno == EINTR)
+		;
+	atomic_fetch_add(h->ran, 1);
+}
+
+static struct workers *make(struct workers_options options)
+{
+	struct workers *w = NULL;
+
+	assert_int_equal(workers_new(&options, &w, NULL), CS_OK);
+	return w;
+}
+
+static int64_t threads(void)
+{
+	return metric_value(metric_series(METRIC_WORKERS, S("")));
+}
+
+static void grows_to_its_maximum_and_runs_everything(void **state)
+{
+	struct workers *w = make((struct workers_options){.workers_min = 1, .workers_max = 4, .queue_max = 100});
+	struct held_job jobs[10];
+	atomic_int ran = 0;
+	sem_t started, go;
+
+	sem_init(&started, 0, 0);
+	sem_init(&go, 0, 0);
+	for (int i = 0; i < 10; i++) {
+		jobs[i] = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
+		assert_int_equal(workers_submit(w, &jobs[i].job), CS_OK);
+	}
+	for (int i = 0; i < 4; i++)
+		sem_wait(&started);
+	assert_int_equal(threads(), 4);
+	assert_int_equal(sem_trywait(&started), -1);
+	for (int i = 0; i < 10; i++)
+		sem_post(&go);
+	workers_free(w);
+	assert_int_equal(ran, 10);
+	assert_int_equal(threads(), 0);
+	assert_int_equal(metric_value(metric_series(METRIC_QUEUE, S(""))), 0);
+}
+
+static void a_full_queue_refuses(void **state)
+{
+	struct workers *w = make((struct workers_options){.workers_min = 0, .workers_max = 1, .queue_max = 2});
+	struct held_job jobs[4];
+	atomic_int ran = 0;
+	sem_t started, go;
+
+	sem_init(&started, 0, 0);
+	sem_init(&go, 0, 0);
+	for (int i = 0; i < 4; i++)
+		jobs[i] = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
+	assert_int_equal(workers_submit(w, &jobs[0].job), CS_OK);
+	sem_wait(&started);
+	assert_int_equal(workers_submit(w, &jobs[1].job), CS_OK);
+	assert_int_equal(workers_submit(w, &jobs[2].job), CS_OK);
+	assert_int_equal(workers_submit(w, &jobs[3].job), CS_LIMIT_EXCEEDED);
+	for (int i = 0; i < 3; i++)
+		sem_post(&go);
+	workers_free(w);
+	assert_int_equal(ran, 3);
+}
+
+struct noted_job {
+	struct job job;
+	char name, **at;
+};
+
+static void run_noted(struct job *job)
+{
+	struct noted_job *n = (struct noted_job *)job;
+
+	*(*n->at)++ = n->name;
+}
+
+static void queries_go_before_bulk_in_order(void **state)
+{
+	struct workers *w = make((struct workers_options){.workers_min = 1, .workers_max = 1, .queue_max = 9});
+	char order[8] = "", *at = order;
+	struct held_job first;
+	struct noted_job jobs[4];
+	atomic_int ran = 0;
+	sem_t started, go;
+
+	sem_init(&started, 0, 0);
+	sem_init(&go, 0, 0);
+	first = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
+	assert_int_equal(workers_submit(w, &first.job), CS_OK);
+	sem_wait(&started);
+	for (int i = 0; i < 4; i++) {
+		jobs[i] = (struct noted_job){
+			.job = {.run = run_noted, .bulk = i < 2}, .name = (char)('a' + i), .at = &at};
+		assert_int_equal(workers_submit(w, &jobs[i].job), CS_OK);
+	}
+	sem_post(&go);
+	workers_free(w);
+	assert_string_equal(order, "cdab");
+}
+
+static void shrinks_to_its_minimum(void **state)
+{
+	struct workers *w =
+		make((struct workers_options){.workers_min = 1, .workers_max = 6, .queue_max = 9, .idle_ms = 1});
+	struct held_job jobs[6];
+	atomic_int ran = 0;
+	sem_t started, go;
+
+	sem_init(&started, 0, 0);
+	sem_init(&go, 0, 0);
+	for (int round = 0; round < 3; round++) {
+		for (int i = 0; i < 6; i++) {
+			jobs[i] = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
+			assert_int_equal(workers_submit(w, &jobs[i].job), CS_OK);
+		}
+		for (int i = 0; i < 6; i++)
+			sem_wait(&started);
+		assert_int_equal(threads(), 6);
+		for (int i = 0; i < 6; i++)
+			sem_post(&go);
+		while (ran < 6 * (round + 1) || threads() > 1)
+			sched_yield();
+	}
+	workers_free(w);
+	assert_int_equal(ran, 18);
+}
+
+struct gate_user {
+	struct gate *gate;
+	char name, **at;
+	bool bulk;
+	pthread_t thread;
+};
+
+static const struct op patient = {.deadline_ns = OP_NO_DEADLINE, .may_wait = true};
+
+/* The gate is one wide, so whoever is inside writes alone. */
+static void *use_gate(void *arg)
+{
+	struct gate_user *u = arg;
+
+	if (gate_take(u->gate, &patient, u->bulk, NULL) == CS_OK) {
+		*(*u->at)++ = u->name;
+		gate_give(u->gate);
+	}
+	return NULL;
+}
+
+static unsigned waiting(struct gate *g)
+{
+	unsigned count = 0;
+
+	pthread_mutex_lock(&g->lock);
+	for (int kind = 0; kind < 2; kind++)
+		for (struct gate_waiter **at = &g->first[kind]; at != g->last[kind]; at = (struct gate_waiter **)*at)
+			count++; /* `next` is a waiter's first member */
+	pthread_mutex_unlock(&g->lock);
+	return count;
+}
+
+static void the_gate_lets_urgent_ones_first_in_order(void **state)
+{
+	char order[8] = "", *at = order;
+	struct gate gate;
+	struct gate_user users[4] = {{&gate, 'a', &at, true, 0}, {&gate, 'b', &at, true, 0},
+		{&gate, 'c', &at, false, 0}, {&gate, 'd', &at, false, 0}};
+
+	gate_init(&gate, 1);
+	assert_int_equal(gate_take(&gate, &patient, false, NULL), CS_OK);
+	for (unsigned i = 0; i < 4; i++) {
+		pthread_create(&users[i].thread, NULL, use_gate, &users[i]);
+		while (waiting(&gate) <= i)
+			sched_yield();
+	}
+	gate_give(&gate);
+	for (int i = 0; i < 4; i++)
+		pthread_join(users[i].thread, NULL);
+	assert_string_equal(order, "cdab");
+	gate_release(&gate);
+}
+
+static void the_gate_can_be_left(void **state)
+{
+	struct workers *w = make((struct workers_options){.workers_max = 1, .queue_max = 1, .gate_width = 1});
+	atomic_bool cancelled = true;
+	struct op late = {.deadline_ns = clock_mono_ns() + 1000000}, gone = {.deadline_ns = OP_NO_DEADLINE};
+	struct cs_error err;
+
+	gone.cancelled = &cancelled;
+	assert_int_equal(gate_enter(w, &patient, false, NULL), CS_OK);
+	assert_int_equal(gate_enter(w, &late, false, &err), CS_TIMEOUT);
+	assert_int_equal(gate_enter(w, &gone, true, &err), CS_TIMEOUT);
+	gate_leave(w);
+	assert_int_equal(gate_enter(w, &patient, true, NULL), CS_OK);
+	gate_leave(w);
+	workers_free(w);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(grows_to_its_maximum_and_runs_everything),
+		cmocka_unit_test(a_full_queue_refuses),
+		cmocka_unit_test(queries_go_before_bulk_in_order),
+		cmocka_unit_test(shrinks_to_its_minimum),
+		cmocka_unit_test(the_gate_lets_urgent_ones_first_in_order),
+		cmocka_unit_test(the_gate_can_be_left),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
