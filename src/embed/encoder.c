@@ -1,0 +1,392 @@
+/* Opening a model, and encoding texts of any length. See encoder.h.
+ *
+ * Windows are cut evenly: 300 pieces of which 254 fit become two windows of 150, not 254 and 46, because a short rest
+ * has little context and attention over two halves is cheaper. A prefix stands at the head of every window. */
+#include "embed/encoder_internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "embed/bert.h"
+#include "embed/onnx.h"
+#include "embed/quantize.h"
+#include "embed/safetensors.h"
+#include "embed/tokenizer.h"
+
+#define SPECIAL_TOKENS  2           /* [CLS] and [SEP] */
+#define VOCABULARY_SIZE (64u << 20) /* bytes of vocab.txt */
+/* Beside the weights, which are copied at most once (a transposed f32 model): names, layers, configuration. */
+#define ARENA_BESIDE (128u << 20)
+
+struct encoder {
+	struct arena arena;
+	struct mapped weights; /* f32 */
+	struct quantized quantized;
+	struct model model;
+	const struct kernels *kernels;
+	struct tokenizer *tokenizer;
+	struct token_ids prefixes[2]; /* by enum encoder_kind */
+	uint32_t window;
+	bool first_window_only;
+	char sha256[SHA256_HEX_SIZE];
+};
+
+struct weights_file {
+	char *path;
+	char *quantized_path;
+	bool is_onnx;
+	struct stat st;
+};
+
+static int64_t modified_ns(const struct stat *st)
+{
+	return (int64_t)st->st_mtim.tv_sec * 1000000000 + st->st_mtim.tv_nsec;
+}
+
+static enum cs_status find_weights(
+	struct arena *arena, struct slice directory, struct weights_file *ret_file, struct cs_error *err)
+{
+	static const char *const names[] = {"model.safetensors", "model.onnx", "onnx/model.onnx"};
+
+	for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+		struct slice path = arena_printf(arena, SLICE_FMT "/%s", SLICE_ARG(directory), names[i]);
+		struct slice quantized = arena_printf(arena, SLICE_FMT "/%s.int8", SLICE_ARG(directory), names[i]);
+		struct weights_file file = {.is_onnx = i > 0};
+
+		file.path = path.ptr ? arena_cstr(arena, path) : NULL;
+		file.quantized_path = quantized.ptr ? arena_cstr(arena, quantized) : NULL;
+		if (!file.path || !file.quantized_path)
+			return cs_fail_memory(err);
+		if (stat(file.path, &file.st) == 0) {
+			*ret_file = file;
+			return CS_OK;
+		}
+	}
+	return cs_fail(err, CS_EMBEDDING_UNAVAILABLE,
+		"there is no %s, nor %s, in " SLICE_FMT "; `context-store model pull` fetches a model", names[0],
+		names[1], SLICE_ARG(directory));
+}
+
+/* The error of a reader, with the file's name before it. */
+static enum cs_status fail_in(const char *path, const struct cs_error *cause, struct cs_error *err)
+{
+	return cs_fail(err, cause->status, "%s: %.400s", path, cause->text);
+}
+
+/* Maps and binds: e->weights, and *ret_model, which points into them and the arena. */
+static enum cs_status load_f32(struct encoder *e, struct arena *arena, const struct weights_file *file,
+	const struct model_config *config, struct model *ret_model, struct cs_error *err)
+{
+	struct tensors tensors;
+	struct arena parsing;
+	struct cs_error cause;
+	struct slice bytes;
+	enum cs_status status = mapped_open(file->path, &e->weights, err);
+
+	if (status != CS_OK)
+		return status;
+	bytes = slice_of((const char *)e->weights.ptr, e->weights.size);
+	arena_init(&parsing, NULL, 0, ARENA_BESIDE);
+	status = file->is_onnx ? onnx_parse(&parsing, bytes, &tensors, &cause)
+			       : safetensors_parse(&parsing, bytes, &tensors, &cause);
+	if (status == CS_OK)
+		status = bert_bind(arena, &tensors, config, ret_model, &cause);
+	arena_release(&parsing);
+	return status == CS_OK ? CS_OK : fail_in(file->path, &cause, err);
+}
+
+static enum cs_status open_f32(
+	struct encoder *e, const struct weights_file *file, const struct model_config *config, struct cs_error *err)
+{
+	struct quantized known;
+	enum cs_status status = load_f32(e, &e->arena, file, config, &e->model, err);
+
+	if (status != CS_OK)
+		return status;
+	if (quantized_open(file->quantized_path, config, (size_t)file->st.st_size, modified_ns(&file->st), &known,
+		    NULL) != CS_OK)
+		return sha256_file(file->path, e->sha256, err);
+	/* The quantised file knows the hash, so that 90 MB need not be read for it. */
+	memcpy(e->sha256, known.sha256, sizeof e->sha256);
+	quantized_release(&known);
+	return CS_OK;
+}
+
+static enum cs_status quantize_f32(
+	struct encoder *e, const struct weights_file *file, const struct model *f32, struct cs_error *err)
+{
+	const struct op op = {.deadline_ns = OP_NO_DEADLINE};
+	struct quantize_source source = {
+		.model = f32,
+		.size = e->weights.size,
+		.modified_ns = e->weights.modified_ns,
+		.sha256 = e->sha256,
+		.cls = tokenizer_cls(e->tokenizer),
+		.sep = tokenizer_sep(e->tokenizer),
+	};
+	struct cs_error cause;
+	bool saved;
+	enum cs_status status = sha256_file(file->path, e->sha256, err);
+
+	if (status != CS_OK)
+		return status;
+	status = quantized_make(file->quantized_path, &source, e->kernels, &op, &e->quantized, &saved, &cause);
+	return status == CS_OK ? CS_OK : fail_in(file->path, &cause, err);
+}
+
+/* What was f32 is gone when this returns. */
+static enum cs_status make_int8(
+	struct encoder *e, const struct weights_file *file, const struct model_config *config, struct cs_error *err)
+{
+	struct arena copies;
+	struct model f32;
+	enum cs_status status;
+
+	arena_init(&copies, NULL, 0, e->arena.ceiling);
+	status = load_f32(e, &copies, file, config, &f32, err);
+	if (status == CS_OK)
+		status = quantize_f32(e, file, &f32, err);
+	mapped_close(&e->weights);
+	arena_release(&copies);
+	return status;
+}
+
+static enum cs_status open_int8(
+	struct encoder *e, const struct weights_file *file, const struct model_config *config, struct cs_error *err)
+{
+	enum cs_status status = quantized_open(
+		file->quantized_path, config, (size_t)file->st.st_size, modified_ns(&file->st), &e->quantized, NULL);
+
+	if (status != CS_OK)
+		status = make_int8(e, file, config, err);
+	if (status != CS_OK)
+		return status;
+	memcpy(e->sha256, e->quantized.sha256, sizeof e->sha256);
+	e->model = e->quantized.model;
+	return CS_OK;
+}
+
+static enum cs_status open_tokenizer(
+	struct encoder *e, struct slice directory, const struct model_config *config, struct cs_error *err)
+{
+	const struct tokenizer_options options = {config->lowercase, config->vocabulary};
+	struct arena reading;
+	struct slice vocabulary;
+	struct cs_error cause;
+	enum cs_status status;
+
+	arena_init(&reading, NULL, 0, 2 * (size_t)VOCABULARY_SIZE);
+	status = model_file_read(&reading, directory, "vocab.txt", true, VOCABULARY_SIZE, &vocabulary, &cause);
+	if (status == CS_OK && tokenizer_new(vocabulary, options, &e->tokenizer, &cause) != CS_OK)
+		status = fail_in("vocab.txt", &cause, err);
+	else if (status != CS_OK)
+		status = cs_fail(err, status, "%s", cause.text);
+	arena_release(&reading);
+	return status;
+}
+
+static enum cs_status open_prefix(struct encoder *e, enum encoder_kind kind, struct slice prefix, struct cs_error *err)
+{
+	enum cs_status status =
+		prefix.len > 0 ? tokenizer_encode(e->tokenizer, &e->arena, prefix, &e->prefixes[kind], err) : CS_OK;
+
+	if (status == CS_OK && e->prefixes[kind].count + SPECIAL_TOKENS >= e->window)
+		return cs_fail(err, CS_VALIDATION, "a prefix of %zu tokens leaves no room in a window of %u",
+			e->prefixes[kind].count, e->window);
+	return status;
+}
+
+static enum cs_status open_window(struct encoder *e, const struct encoder_options *options,
+	const struct model_config *config, struct cs_error *err)
+{
+	enum cs_status status;
+
+	e->window = options->window ? options->window : config->window;
+	e->first_window_only = options->first_window_only;
+	if (e->window <= SPECIAL_TOKENS || e->window > config->positions)
+		return cs_fail(err, CS_VALIDATION, "a window of %u tokens: this model's may have %d to %u", e->window,
+			SPECIAL_TOKENS + 1, config->positions);
+	status = open_prefix(e, ENCODER_DOCUMENT, config->document_prefix, err);
+	return status == CS_OK ? open_prefix(e, ENCODER_QUERY, config->query_prefix, err) : status;
+}
+
+static enum cs_status open_all(
+	struct encoder *e, struct slice directory, const struct encoder_options *options, struct cs_error *err)
+{
+	struct model_config config;
+	struct weights_file file = {0};
+	enum cs_status status = find_weights(&e->arena, directory, &file, err);
+
+	if (status == CS_OK)
+		status = model_config_read(&e->arena, directory, &config, err);
+	if (status == CS_OK)
+		status = open_tokenizer(e, directory, &config, err);
+	if (status == CS_OK)
+		status = open_window(e, options, &config, err);
+	if (status != CS_OK)
+		return status;
+	e->arena.ceiling += (size_t)file.st.st_size;
+	return options->precision == ENCODER_INT8 ? open_int8(e, &file, &config, err)
+						  : open_f32(e, &file, &config, err);
+}
+
+enum cs_status encoder_open(struct slice directory, const struct encoder_options *options, struct encoder **ret_encoder,
+	struct cs_error *err)
+{
+	struct encoder *e = calloc(1, sizeof *e);
+	enum cs_status status;
+
+	if (!e)
+		return cs_fail_memory(err);
+	arena_init(&e->arena, NULL, 0, ARENA_BESIDE);
+	e->kernels = kernels_best();
+	status = open_all(e, directory, options, err);
+	if (status != CS_OK) {
+		encoder_close(e);
+		return status;
+	}
+	*ret_encoder = e;
+	return CS_OK;
+}
+
+void encoder_close(struct encoder *e)
+{
+	if (!e)
+		return;
+	tokenizer_free(e->tokenizer);
+	quantized_release(&e->quantized);
+	mapped_close(&e->weights);
+	arena_release(&e->arena);
+	free(e);
+}
+
+uint32_t encoder_dimension(const struct encoder *e)
+{
+	return e->model.config.hidden;
+}
+
+uint32_t encoder_window(const struct encoder *e)
+{
+	return e->window;
+}
+
+struct slice encoder_model_hash(const struct encoder *e)
+{
+	return slice_cstr(e->sha256);
+}
+
+const char *encoder_kernel(const struct encoder *e)
+{
+	return e->kernels->name;
+}
+
+static enum cs_status to_unit_length(float *vector, size_t count, struct cs_error *err)
+{
+	double square = 0;
+
+	for (size_t i = 0; i < count; i++)
+		square += (double)vector[i] * vector[i];
+	if (!(square > 0) || !isfinite(square))
+		return cs_fail(
+			err, CS_VALIDATION, "the model gives a vector without direction: its weights are damaged");
+	for (size_t i = 0; i < count; i++)
+		vector[i] = (float)(vector[i] / sqrt(square));
+	return CS_OK;
+}
+
+enum cs_status encoder_run_ids(const struct encoder *e, const struct op *op, const uint32_t *ids, size_t count,
+	float *vector, struct cs_error *err)
+{
+	enum cs_status status = forward(&e->model, e->kernels, op, ids, count, vector, err);
+
+	return status == CS_OK ? to_unit_length(vector, e->model.config.hidden, err) : status;
+}
+
+/* The text's pieces in the windows they are encoded in. */
+struct cut {
+	const struct token_ids *prefix, *pieces;
+	size_t used; /* pieces that are encoded */
+	size_t windows;
+	bool with_sep;
+};
+
+static struct cut cut_text(const struct encoder *e, enum encoder_kind kind, const struct token_ids *pieces)
+{
+	struct cut cut = {&e->prefixes[kind], pieces, pieces->count, 1, true};
+	size_t room = e->window - SPECIAL_TOKENS - cut.prefix->count;
+
+	if (pieces->count > room && e->first_window_only) {
+		/* [SEP] is the first thing to go. */
+		cut.used = room + 1;
+		cut.with_sep = false;
+	} else if (pieces->count > room) {
+		cut.windows = (pieces->count + room - 1) / room;
+	}
+	return cut;
+}
+
+/* [CLS] prefix pieces [SEP]; returns how many, and in *ret_pieces those of the text. */
+static size_t fill_window(
+	const struct encoder *e, const struct cut *cut, size_t index, uint32_t *ids, size_t *ret_pieces)
+{
+	size_t first = cut->used * index / cut->windows, end = cut->used * (index + 1) / cut->windows, n = 0;
+
+	ids[n++] = tokenizer_cls(e->tokenizer);
+	for (size_t i = 0; i < cut->prefix->count; i++)
+		ids[n++] = cut->prefix->ids[i];
+	for (size_t i = first; i < end; i++)
+		ids[n++] = cut->pieces->ids[i];
+	if (cut->with_sep)
+		ids[n++] = tokenizer_sep(e->tokenizer);
+	assert(n <= e->window);
+	*ret_pieces = end - first;
+	return n;
+}
+
+static enum cs_status encode_windows(const struct encoder *e, const struct op *op, const struct cut *cut, float *total,
+	float *vector, uint32_t *ids, struct cs_error *err)
+{
+	size_t dimension = e->model.config.hidden;
+
+	for (size_t w = 0; w < cut->windows; w++) {
+		size_t pieces, count = fill_window(e, cut, w, ids, &pieces);
+		enum cs_status status = encoder_run_ids(e, op, ids, count, vector, err);
+
+		if (status != CS_OK)
+			return status;
+		for (size_t i = 0; i < dimension; i++)
+			total[i] += (float)(pieces ? pieces : 1) * vector[i];
+	}
+	return cut->windows == 1 ? (memcpy(total, vector, dimension * sizeof *total), CS_OK)
+				 : to_unit_length(total, dimension, err);
+}
+
+enum cs_status encoder_encode(const struct encoder *e, struct op *op, enum encoder_kind kind, struct slice text,
+	struct encoded *ret_encoded, struct cs_error *err)
+{
+	size_t dimension = e->model.config.hidden;
+	float *total = arena_array(op->arena, dimension, sizeof *total);
+	float *vector = arena_array(op->arena, dimension, sizeof *vector);
+	uint32_t *ids = arena_array(op->arena, e->window, sizeof *ids);
+	struct token_ids pieces;
+	enum cs_status status = op_check(op, err);
+	struct cut cut;
+
+	if (status != CS_OK)
+		return status;
+	if (!total || !vector || !ids)
+		return cs_fail_memory(err);
+	/* An empty slice may have a null pointer, with which no arithmetic is allowed. */
+	status = tokenizer_encode(e->tokenizer, op->arena, text.len > 0 ? text : S(""), &pieces, err);
+	if (status != CS_OK)
+		return status;
+	cut = cut_text(e, kind, &pieces);
+	status = encode_windows(e, op, &cut, total, vector, ids, err);
+	if (status == CS_OK)
+		*ret_encoded =
+			(struct encoded){total, (uint32_t)cut.used, (uint32_t)pieces.count, (uint32_t)cut.windows};
+	return status;
+}

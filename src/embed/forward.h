@@ -1,0 +1,58 @@
+/* The transformer: token ids in, one pooled vector out.
+ *
+ * A struct model is what runs: pointers into mapped weights (f32: the model's file; int8: the quantised one, quantize.h),
+ * with the same shape for both. A pass looks up embeddings, runs the layers (attention, then the feed-forward network,
+ * each added to its input and normalised), and pools. Activations are f32 throughout; with int8 weights each linear layer
+ * first turns its input rows into bytes.
+ *
+ * Cost. Scratch memory of one allocation a pass: some 10 KB a token for 384 dimensions. Time is linear in the tokens but
+ * for attention. Threads: a model is read-only; each pass uses the calling thread. */
+#ifndef CS_EMBED_FORWARD_H
+#define CS_EMBED_FORWARD_H
+
+#include "base/op.h"
+#include "embed/kernels.h"
+#include "embed/model_config.h"
+
+struct norm {
+	const float *weight, *bias;
+};
+
+/* One of the two is set, as the model's precision says. */
+struct linear {
+	struct linear_f32 f32;
+	struct linear_i8 i8;
+};
+
+/* Where a layer's activations are multiplied by weights: what calibration looks at, and what is quantised. */
+enum site { SITE_ATTENTION, SITE_ATTENTION_OUT, SITE_UP, SITE_DOWN, SITE_COUNT };
+
+struct layer {
+	/* Query, key and value: three in f32, as the model's file has them; one with 3 * hidden outputs in int8. */
+	struct linear attention[3];
+	struct linear attention_out, up, down;
+	struct norm attention_norm, output_norm;
+};
+
+struct model {
+	struct model_config config;
+	bool is_int8;
+	const void *words;        /* f32: floats [vocabulary][hidden], at any alignment */
+	const int8_t *words_i8;   /* int8 */
+	const float *words_scale; /* one a word */
+	const float *positions;   /* [positions][hidden] */
+	const float *type;        /* [hidden], that of the first kind of text */
+	struct norm embedding_norm;
+	struct layer *layers;
+	/* NULL, or [layers][SITE_COUNT] lists of the largest magnitudes that each input reached: written by forward, for
+	 * calibration, which runs on one thread. */
+	float **largest;
+};
+
+/* *vector gets config.hidden floats, not of unit length; count is at most config.positions, ids less than
+ * config.vocabulary (both asserted). Errors: op_check's, CS_LIMIT_EXCEEDED (memory), CS_VALIDATION (the weights give no
+ * finite numbers). */
+CS_CHECKED enum cs_status forward(const struct model *, const struct kernels *, const struct op *, const uint32_t *ids,
+	size_t count, float *vector, struct cs_error *);
+
+#endif

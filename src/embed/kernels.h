@@ -1,0 +1,122 @@
+/* The arithmetic of the encoder, once for each kind of processor.
+ *
+ * A kernel set is a table of functions over plain arrays. Which one runs is chosen at run time from what the processor
+ * has (kernels_best), so one program serves all; CONTEXT_STORE_KERNEL names one to force it. Every set is tested against
+ * the scalar one: products of 8-bit numbers are sums of integers, so they are equal bit for bit, and so are vectors of
+ * whole int8 layers; functions in f32 differ by rounding.
+ *
+ * Numbers of 8 bits. A row of activations x (one token), multiplied by the layer's `smooth` (quantize.h says what for),
+ * becomes unsigned bytes q with x = lowest + step * q: `lowest` and `step` are its own, found from its smallest and
+ * largest value. A weight w of output channel n becomes a signed byte v with w = scale[n] * v. Then
+ *
+ *     sum_k x[k] w[n][k] = step * scale[n] * (sum_k q[k] v[n][k]) + lowest * sum[n],    sum[n] = scale[n] * sum_k v[n][k]
+ *
+ * where the sum of q v is exact in 32 bits (KERNEL_IN_MAX terms of at most 255 * 127).
+ *
+ * Layout of packed weights, the same for every kernel: blocks of KERNEL_BLOCK outputs; within one, groups of
+ * KERNEL_GROUP inputs; within one, output by output its KERNEL_GROUP bytes: 64 bytes, which is what one instruction of
+ * AVX-512 VNNI multiplies with a group of activations. Missing outputs and inputs are 0. Rows of activations are padded
+ * to a whole group; what the padding holds does not matter. A set may keep activations in wider form
+ * (`bytes_per_value`): only its own functions read them.
+ *
+ * Threads: none of it shares anything. */
+#ifndef CS_EMBED_KERNELS_H
+#define CS_EMBED_KERNELS_H
+
+#include "base/slice.h"
+
+#define KERNEL_BLOCK  16
+#define KERNEL_GROUP  4
+#define KERNEL_IN_MAX 65536
+#define KERNEL_ALIGN  64 /* of packed weights */
+
+/* A linear layer with 8-bit weights; arrays hold `out` rounded up to whole blocks. */
+struct linear_i8 {
+	uint32_t in, out;
+	const int8_t *values;
+	const float *scale, *sum, *bias;
+	const float *smooth; /* `in` of them */
+};
+
+/* A linear layer with f32 weights, [out][in]. */
+struct linear_f32 {
+	uint32_t in, out;
+	const float *values;
+	const float *bias;
+};
+
+/* Rows of activations; `stride` counts values from row to row. */
+struct rows_f32 {
+	const float *values;
+	size_t stride;
+	size_t count;
+};
+
+/* Rows made by `quantize` of the same kernel set; `stride` counts bytes. */
+struct rows_u8 {
+	const uint8_t *values;
+	size_t stride;
+	size_t count;
+	const float *step, *lowest; /* one each a row */
+};
+
+/* left [rows][inner] times right [inner][columns]. */
+struct product {
+	const float *left, *right;
+	size_t left_stride, right_stride;
+	size_t rows, inner, columns;
+};
+
+struct kernels {
+	const char *name;
+	size_t bytes_per_value; /* of quantised activations */
+	/* `scaled` is room for `count` floats: x times smooth, which may be x itself. */
+	void (*quantize)(const float *x, const float *smooth, size_t count, float *scaled, uint8_t *values,
+		float *ret_step, float *ret_lowest);
+	void (*linear_i8)(const struct linear_i8 *, const struct rows_u8 *, float *to, size_t to_stride);
+	void (*linear_f32)(const struct linear_f32 *, const struct rows_f32 *, float *to, size_t to_stride);
+	void (*product)(const struct product *, float *to, size_t to_stride);
+	/* x[i] = exp((x[i] - largest) * scale), not divided by its sum, which is returned. */
+	float (*exponentials)(float *x, size_t count, float scale);
+	void (*gelu)(float *x, size_t count);
+	/* x = LayerNorm(x + y) * weight + bias */
+	void (*add_norm)(float *x, const float *y, const float *weight, const float *bias, size_t count, float epsilon);
+};
+
+/* The fastest set this processor runs, or the one CONTEXT_STORE_KERNEL names if it can. Never NULL. */
+const struct kernels *kernels_best(void);
+/* By name; NULL: there is none, or this processor cannot run it. */
+const struct kernels *kernels_find(const char *name);
+/* From 0 on, the fastest first; NULL behind the last one that this processor can run ("scalar"). */
+const struct kernels *kernels_available(size_t index);
+
+static inline size_t kernel_round_up(size_t count, size_t to)
+{
+	return (count + to - 1) / to * to;
+}
+
+/* Bytes of the packed weights of a layer. */
+static inline size_t kernel_packed_size(size_t in, size_t out)
+{
+	return kernel_round_up(out, KERNEL_BLOCK) * kernel_round_up(in, KERNEL_GROUP);
+}
+
+/* Where the byte of (output, input) lies in them. */
+static inline size_t kernel_packed_place(size_t in, size_t output, size_t input)
+{
+	size_t groups = kernel_round_up(in, KERNEL_GROUP) / KERNEL_GROUP;
+
+	return ((output / KERNEL_BLOCK * groups + input / KERNEL_GROUP) * KERNEL_BLOCK + output % KERNEL_BLOCK) *
+		       KERNEL_GROUP +
+	       input % KERNEL_GROUP;
+}
+
+/* The sets, one a file; those of another architecture are not linked. */
+extern const struct kernels kernels_scalar;
+#ifdef __x86_64__
+extern const struct kernels kernels_avx2, kernels_avxvnni, kernels_avx512vnni;
+#elif defined __aarch64__
+extern const struct kernels kernels_neon;
+#endif
+
+#endif

@@ -1,0 +1,88 @@
+/* A pass that nobody waits for any more stops at the next layer, and gives its memory back. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../support/alloc_fault.h"
+#include "../support/tiny_model.h"
+#include "embed/bert.h"
+#include "embed/safetensors.h"
+
+static const uint32_t ids[] = {2, 9, 17, 3};
+static struct arena arena;
+static struct buffer file;
+static struct model model;
+
+static atomic_bool cancelled;
+static unsigned layers_run;
+
+/* Every layer calls it once. */
+static void gelu_and_cancel(float *x, size_t count)
+{
+	kernels_scalar.gelu(x, count);
+	layers_run++;
+	atomic_store(&cancelled, layers_run == 2);
+}
+
+static void test_cancelled_between_layers(void **state)
+{
+	const struct op op = {.deadline_ns = OP_NO_DEADLINE, .cancelled = &cancelled};
+	struct kernels kernels = kernels_scalar;
+	float vector[TINY_HIDDEN];
+
+	kernels.gelu = gelu_and_cancel;
+	assert_int_equal(forward(&model, &kernels, &op, ids, 4, vector, NULL), CS_TIMEOUT);
+	assert_int_equal(layers_run, 2);
+}
+
+static void test_no_memory(void **state)
+{
+	const struct op op = {.deadline_ns = OP_NO_DEADLINE};
+
+	if (!alloc_fault_available())
+		skip();
+	ALLOC_FAULT_EACH(n)
+	{
+		float vector[TINY_HIDDEN];
+		enum cs_status status = forward(&model, &kernels_scalar, &op, ids, 4, vector, NULL);
+
+		assert_true(status == CS_OK || status == CS_LIMIT_EXCEEDED);
+	}
+}
+
+static int set_up(void **state)
+{
+	struct model_config config;
+	struct tensors tensors;
+
+	tiny_make(5);
+	arena_init(&arena, NULL, 0, 64u << 20);
+	buffer_init(&file, 16u << 20);
+	tiny_safetensors(&file);
+	if (safetensors_parse(&arena, buffer_slice(&file), &tensors, NULL) != CS_OK ||
+		model_config_read(&arena, slice_cstr(tiny.directory), &config, NULL) != CS_OK ||
+		bert_bind(&arena, &tensors, &config, &model, NULL) != CS_OK)
+		return -1;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	buffer_release(&file);
+	arena_release(&arena);
+	tiny_remove();
+	return 0;
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_cancelled_between_layers),
+		cmocka_unit_test(test_no_memory),
+	};
+
+	return cmocka_run_group_tests(tests, set_up, tear_down);
+}

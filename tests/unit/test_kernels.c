@@ -1,0 +1,360 @@
+/* Every kernel set this processor runs against the scalar one, over sizes that fill no vector, block or tile; and the
+ * scalar one against double precision. What is not there is said. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <stdlib.h>
+
+#include "embed/kernels.h"
+
+static uint64_t seed = 7;
+
+static float random_float(void)
+{
+	seed = seed * 6364136223846793005u + 1442695040888963407u;
+	return (float)((double)(int32_t)(seed >> 32) / 2147483648.0);
+}
+
+static float *random_floats(size_t count, float spread)
+{
+	float *values = malloc((count ? count : 1) * sizeof *values);
+
+	assert_non_null(values);
+	for (size_t i = 0; i < count; i++)
+		values[i] = spread * random_float();
+	return values;
+}
+
+/* A layer of random bytes: whole range, extremes included. */
+struct layer_i8 {
+	struct linear_i8 linear;
+	int8_t *values;
+	float *scale, *sum, *bias, *smooth;
+};
+
+static struct layer_i8 make_layer(size_t in, size_t out)
+{
+	size_t whole = kernel_round_up(out, KERNEL_BLOCK), size = kernel_packed_size(in, out);
+	struct layer_i8 l = {.linear = {.in = (uint32_t)in, .out = (uint32_t)out}};
+
+	l.values = aligned_alloc(KERNEL_ALIGN, kernel_round_up(size, KERNEL_ALIGN));
+	assert_non_null(l.values);
+	memset(l.values, 0, size);
+	for (size_t o = 0; o < out; o++)
+		for (size_t i = 0; i < in; i++)
+			l.values[kernel_packed_place(in, o, i)] = (int8_t)(o % 3 == 0   ? 127
+									   : o % 3 == 1 ? -127
+											: (int)(127 * random_float()));
+	l.scale = random_floats(whole, 0.01f);
+	l.sum = random_floats(whole, 1);
+	l.bias = random_floats(whole, 1);
+	l.smooth = random_floats(in, 1);
+	for (size_t i = 0; i < in; i++)
+		l.smooth[i] = 0.5f + fabsf(l.smooth[i]);
+	l.linear.values = l.values;
+	l.linear.scale = l.scale;
+	l.linear.sum = l.sum;
+	l.linear.bias = l.bias;
+	l.linear.smooth = l.smooth;
+	return l;
+}
+
+static void free_layer(struct layer_i8 *l)
+{
+	free(l->values);
+	free(l->scale);
+	free(l->sum);
+	free(l->bias);
+	free(l->smooth);
+}
+
+/* Quantises rows and multiplies, all by one set. */
+static float *run_i8(const struct kernels *k, const struct layer_i8 *l, const float *x, size_t rows)
+{
+	size_t in = l->linear.in, out = l->linear.out, stride = kernel_round_up(in, KERNEL_GROUP) * k->bytes_per_value;
+	float *to = malloc(rows * (out + 3) * sizeof *to), *scaled = malloc(in * sizeof *scaled);
+	float *step = malloc(rows * sizeof *step), *lowest = malloc(rows * sizeof *lowest);
+	uint8_t *bytes = malloc(rows * stride);
+	struct rows_u8 q = {bytes, stride, rows, step, lowest};
+
+	assert_true(to && scaled && step && lowest && bytes);
+	for (size_t i = 0; i < rows * (out + 3); i++)
+		to[i] = 12345;
+	/* What the padding holds must not matter. */
+	memset(bytes, 0xa5, rows * stride);
+	for (size_t r = 0; r < rows; r++)
+		k->quantize(x + r * in, l->smooth, in, scaled, bytes + r * stride, &step[r], &lowest[r]);
+	k->linear_i8(&l->linear, &q, to, out + 3);
+	free(bytes);
+	free(lowest);
+	free(step);
+	free(scaled);
+	return to;
+}
+
+static const size_t sizes[][3] = {
+	/* rows, in, out */
+	{1, 1, 1}, {1, 4, 16}, {2, 3, 17}, {3, 5, 15}, {5, 16, 33}, {6, 20, 48}, {7, 37, 20}, {8, 64, 49}, {9, 31, 64},
+	{13, 129, 95}, {17, 384, 96}, {4, 1000, 7}};
+#define SIZES (sizeof sizes / sizeof *sizes)
+
+static void test_bytes_are_equal(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t s = 0; s < SIZES; s++) {
+			size_t rows = sizes[s][0], in = sizes[s][1], out = sizes[s][2];
+			struct layer_i8 l = make_layer(in, out);
+			float *x = random_floats(rows * in, 3), *a = run_i8(&kernels_scalar, &l, x, rows);
+			float *b = run_i8(k, &l, x, rows);
+
+			if (memcmp(a, b, rows * (out + 3) * sizeof *a) != 0)
+				fail_msg("%s differs from scalar with %zu rows, %zu in, %zu out", k->name, rows, in,
+					out);
+			free(a);
+			free(b);
+			free(x);
+			free_layer(&l);
+		}
+}
+
+/* The largest sums there are: every activation 255, every weight 127, the most inputs. A 16-bit step would saturate. */
+static void test_extremes_do_not_saturate(void **state)
+{
+	const size_t in = 4096, out = 16;
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++) {
+		struct layer_i8 l = make_layer(in, out);
+		float *x = random_floats(in, 0), *got;
+
+		x[0] = -1; /* becomes 0, all the others 255 */
+		for (size_t i = 0; i < in; i++)
+			l.smooth[i] = 1;
+		for (size_t o = 0; o < out; o++) {
+			l.scale[o] = 1;
+			l.sum[o] = l.bias[o] = 0;
+		}
+		got = run_i8(k, &l, x, 1);
+		assert_float_equal(got[0], 127.0 * (double)(in - 1), 1);
+		assert_float_equal(got[1], -127.0 * (double)(in - 1), 1);
+		free(got);
+		free(x);
+		free_layer(&l);
+	}
+}
+
+/* Bytes stand for what they were made of: each value within half a step, the smallest and largest exact. */
+static void test_quantize(void **state)
+{
+	const float smooth[5] = {1, 1, 2, 1, 1};
+	const float x[5] = {-1, 0.25f, 0.75f, 1, -0.3f};
+	float scaled[5], step, lowest;
+	uint8_t q[8];
+
+	kernels_scalar.quantize(x, smooth, 5, scaled, q, &step, &lowest);
+	assert_float_equal(lowest, -1, 0);
+	assert_float_equal(step, 2.5f / 255, 1e-8);
+	assert_int_equal(q[0], 0);
+	assert_int_equal(q[2], 255);
+	for (int i = 0; i < 5; i++)
+		assert_float_equal(lowest + step * q[i], x[i] * smooth[i], step / 2 + 1e-6);
+}
+
+static void test_a_level_row(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++) {
+		struct layer_i8 l = make_layer(9, 5);
+		float x[9], *got;
+
+		for (int i = 0; i < 9; i++) {
+			x[i] = 2.5f;
+			l.smooth[i] = 1;
+		}
+		got = run_i8(k, &l, x, 1);
+		for (int o = 0; o < 5; o++)
+			assert_float_equal(got[o], 2.5f * l.sum[o] + l.bias[o], 1e-5);
+		free(got);
+		free_layer(&l);
+	}
+}
+
+/* In double, over vectors whose elements stand so far apart. */
+static double dot(const float *a, size_t a_step, const float *b, size_t b_step, size_t count)
+{
+	double sum = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += (double)a[i * a_step] * b[i * b_step];
+	return sum;
+}
+
+static void test_linear_f32(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t s = 0; s < SIZES; s++) {
+			size_t rows = sizes[s][0], in = sizes[s][1], out = sizes[s][2];
+			float *x = random_floats(rows * (in + 2), 1), *w = random_floats(out * in, 1);
+			float *bias = random_floats(out, 1), *to = random_floats(rows * (out + 1), 1);
+			const struct linear_f32 l = {(uint32_t)in, (uint32_t)out, w, bias};
+			const struct rows_f32 r = {x, in + 2, rows};
+
+			k->linear_f32(&l, &r, to, out + 1);
+			for (size_t i = 0; i < rows * out; i++) {
+				const float *row = x + i / out * (in + 2);
+
+				assert_float_equal(to[i / out * (out + 1) + i % out],
+					bias[i % out] + dot(row, 1, w + i % out * in, 1, in), 1e-4);
+			}
+			free(to);
+			free(bias);
+			free(w);
+			free(x);
+		}
+}
+
+static void test_product(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t s = 0; s < SIZES; s++) {
+			size_t rows = sizes[s][0], inner = sizes[s][1], columns = sizes[s][2];
+			float *left = random_floats(rows * (inner + 1), 1),
+			      *right = random_floats(inner * (columns + 5), 1);
+			float *to = random_floats(rows * (columns + 2), 1);
+			const struct product p = {left, right, inner + 1, columns + 5, rows, inner, columns};
+
+			k->product(&p, to, columns + 2);
+			for (size_t i = 0; i < rows * columns; i++) {
+				const float *row = left + i / columns * (inner + 1), *column = right + i % columns;
+
+				assert_float_equal(to[i / columns * (columns + 2) + i % columns],
+					dot(row, 1, column, columns + 5, inner), 1e-4);
+			}
+			free(to);
+			free(right);
+			free(left);
+		}
+}
+
+static void test_gelu(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++) {
+		float x[2003];
+
+		for (int i = 0; i < 2003; i++)
+			x[i] = (float)(i - 1001) / 100;
+		k->gelu(x, 2003);
+		for (int i = 0; i < 2003; i++) {
+			double v = (double)(float)((float)(i - 1001) / 100);
+
+			assert_float_equal(x[i], 0.5 * v * (1 + erf(v / sqrt(2))), 2e-6);
+		}
+	}
+}
+
+static void test_exponentials(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t count = 1; count < 40; count++) {
+			float *x = random_floats(count, 40), *before = malloc(count * sizeof *before);
+			double sum = 0, largest = -INFINITY;
+			float got;
+
+			assert_non_null(before);
+			memcpy(before, x, count * sizeof *x);
+			for (size_t i = 0; i < count; i++)
+				largest = fmax(largest, before[i]);
+			got = k->exponentials(x, count, 0.5f);
+			for (size_t i = 0; i < count; i++) {
+				double e = exp((before[i] - largest) * 0.5);
+
+				/* The argument itself, up to 40, is rounded. */
+				assert_float_equal(x[i], e, 2e-6 * e + 1e-12);
+				sum += e;
+			}
+			assert_float_equal(got, sum, 1e-5 * sum);
+			free(before);
+			free(x);
+		}
+}
+
+static void test_add_norm(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t count = 2; count < 60; count += 3) {
+			float *x = random_floats(count, 2), *y = random_floats(count, 2), *w = random_floats(count, 1);
+			float *b = random_floats(count, 1), *before = malloc(count * sizeof *before);
+			double mean = 0, square = 0;
+
+			assert_non_null(before);
+			memcpy(before, x, count * sizeof *x);
+			k->add_norm(x, y, w, b, count, 1e-6f);
+			for (size_t i = 0; i < count; i++)
+				mean += ((double)before[i] + y[i]) / (double)count;
+			for (size_t i = 0; i < count; i++)
+				square += pow((double)before[i] + y[i] - mean, 2) / (double)count;
+			for (size_t i = 0; i < count; i++)
+				assert_float_equal(x[i],
+					((double)before[i] + y[i] - mean) / sqrt(square + 1e-6) * w[i] + b[i], 1e-5);
+			free(before);
+			free(b);
+			free(w);
+			free(y);
+			free(x);
+		}
+}
+
+static void test_choice(void **state)
+{
+	size_t count = 0;
+	const struct kernels *k;
+
+	for (; (k = kernels_available(count)) != NULL; count++) {
+		print_message("# this processor runs %s\n", k->name);
+		assert_ptr_equal(kernels_find(k->name), k);
+		assert_int_equal(setenv("CONTEXT_STORE_KERNEL", k->name, 1), 0);
+		assert_ptr_equal(kernels_best(), k);
+	}
+	assert_true(count >= 1);
+	assert_ptr_equal(kernels_available(count - 1), &kernels_scalar);
+	assert_null(kernels_find("abacus"));
+	assert_int_equal(setenv("CONTEXT_STORE_KERNEL", "abacus", 1), 0);
+	assert_ptr_equal(kernels_best(), kernels_available(0));
+	assert_int_equal(unsetenv("CONTEXT_STORE_KERNEL"), 0);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(test_choice),
+		cmocka_unit_test(test_quantize),
+		cmocka_unit_test(test_bytes_are_equal),
+		cmocka_unit_test(test_extremes_do_not_saturate),
+		cmocka_unit_test(test_a_level_row),
+		cmocka_unit_test(test_linear_f32),
+		cmocka_unit_test(test_product),
+		cmocka_unit_test(test_gelu),
+		cmocka_unit_test(test_exponentials),
+		cmocka_unit_test(test_add_norm),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
