@@ -1,0 +1,55 @@
+/* What the engine is made of, for its own files. Threads: set by engine_open, constant afterwards. */
+#ifndef CS_ENGINE_PARTS_H
+#define CS_ENGINE_PARTS_H
+
+#include "base/metrics.h"
+#include "engine/engine.h"
+#include "engine/hot_keys.h"
+#include "engine/readers.h"
+#include "engine/vectors.h"
+#include "engine/writer.h"
+
+struct engine {
+	char path[SQL_PATH_MAX];
+	struct writer *writer;
+	struct readers *readers;
+	struct hot_keys *hot_keys;
+	struct vectors *vectors;
+	struct metric_series *key_hits, *key_misses;
+};
+
+/* The functions behind the ports; each is described where its port is. */
+enum cs_status context_put(void *self, struct op *, const struct context_put *, size_t count,
+	struct context_put_result *, struct cs_error *);
+enum cs_status context_get(void *self, struct op *, const struct slice *ids, size_t count, bool with_relations,
+	struct context **ret_contexts, size_t *ret_count, struct cs_error *);
+enum cs_status context_list(void *self, struct op *, const struct context_filter *, size_t offset, size_t limit,
+	bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total, struct cs_error *);
+enum cs_status context_history(void *self, struct op *, struct slice id, struct context_history_entry **ret_entries,
+	size_t *ret_count, struct cs_error *);
+enum cs_status context_counts(void *self, struct op *, struct context_counts *, struct cs_error *);
+enum cs_status context_probe(void *self, struct op *, struct cs_error *);
+enum cs_status context_remove(void *self, struct op *, const struct context_remove *, struct cs_error *);
+enum cs_status context_restore(void *self, struct op *, struct slice id, struct cs_error *);
+enum cs_status text_search(void *self, struct op *, const struct text_query *, struct text_result *, struct cs_error *);
+enum cs_status vector_search(
+	void *self, struct op *, const struct vector_query *, struct vector_result *, struct cs_error *);
+enum cs_status vector_similarities(void *self, struct op *, const float *vector, uint32_t dimension,
+	const struct slice *ids, size_t count, double *ret_similarities, struct cs_error *);
+enum cs_status vector_pending(void *self, struct op *, struct slice after, size_t limit,
+	struct vector_pending **ret_pending, size_t *ret_count, struct cs_error *);
+enum cs_status vector_put(void *self, struct op *, struct slice id, uint64_t version, const struct embed_model *,
+	const float *vector, struct cs_error *);
+enum cs_status vector_reset(void *self, struct op *, struct cs_error *);
+enum cs_status vector_stats(void *self, struct op *, struct vector_stats *, struct cs_error *);
+enum cs_status kv_get(void *self, struct op *, const struct kv_key *, struct kv_entry *, struct cs_error *);
+enum cs_status kv_list(void *self, struct op *, const struct kv_key *owner, struct slice after, size_t limit,
+	struct kv_page *, struct cs_error *);
+enum cs_status kv_put(void *self, struct op *, const struct kv_write *, struct kv_entry *, struct cs_error *);
+enum cs_status kv_remove(void *self, struct op *, const struct kv_key *, int64_t if_version, struct cs_error *);
+
+/* The value as the port gives it, copied to the arena; `now_ms` is wall time. */
+CS_CHECKED enum cs_status kv_entry_of(
+	const struct hot_value *, int64_t now_ms, struct arena *, struct kv_entry *ret_entry, struct cs_error *);
+
+#endif

@@ -1,0 +1,118 @@
+/* Open addressing with linear probing; a removed entry's followers move up, so there are no tombstones and look-ups
+ * stay short however often contexts come and go. Not base/map.h, which would allocate each 8-byte key. */
+#include "engine/vector_rows.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+#define SLOTS_MIN 64
+
+struct name {
+	uint16_t length;
+	char bytes[];
+};
+
+struct vector_row {
+	int64_t row;
+	struct name *name; /* NULL: free */
+};
+
+/* The finaliser of splitmix64 (Steele, Lea, Flood 2014). Row numbers are ours, so nobody can aim for one slot. */
+static size_t place_of(const struct vector_rows *rows, int64_t row)
+{
+	uint64_t z = (uint64_t)row;
+
+	z = (z ^ z >> 30) * UINT64_C(0xBF58476D1CE4E5B9);
+	z = (z ^ z >> 27) * UINT64_C(0x94D049BB133111EB);
+	return (size_t)(z ^ z >> 31) & (rows->slot_count - 1);
+}
+
+/* Where the row is, or the free slot where it would be. The table must have slots. */
+static size_t find(const struct vector_rows *rows, int64_t row)
+{
+	size_t at = place_of(rows, row);
+
+	while (rows->slots[at].name && rows->slots[at].row != row)
+		at = (at + 1) & (rows->slot_count - 1);
+	return at;
+}
+
+static bool reserve(struct vector_rows *rows)
+{
+	struct vector_rows bigger = {.slot_count = rows->slot_count ? rows->slot_count * 2 : SLOTS_MIN};
+
+	if ((rows->count + 1) * 4 <= rows->slot_count * 3)
+		return true;
+	bigger.slots = calloc(bigger.slot_count, sizeof *bigger.slots);
+	if (!bigger.slots)
+		return false;
+	bigger.count = rows->count;
+	for (size_t i = 0; i < rows->slot_count; i++)
+		if (rows->slots[i].name)
+			bigger.slots[find(&bigger, rows->slots[i].row)] = rows->slots[i];
+	free(rows->slots);
+	*rows = bigger;
+	return true;
+}
+
+void vector_rows_release(struct vector_rows *rows)
+{
+	for (size_t i = 0; i < rows->slot_count; i++)
+		free(rows->slots[i].name);
+	free(rows->slots);
+	*rows = (struct vector_rows){0};
+}
+
+bool vector_rows_put(struct vector_rows *rows, int64_t row, struct slice id)
+{
+	struct name *name;
+	struct slice known;
+	size_t at;
+
+	assert(id.len <= UINT16_MAX);
+	if (vector_rows_get(rows, row, &known) && slice_eq(known, id))
+		return true;
+	name = malloc(sizeof *name + id.len);
+	if (!name || !reserve(rows)) {
+		free(name);
+		return false;
+	}
+	name->length = (uint16_t)id.len;
+	if (id.len)
+		memcpy(name->bytes, id.ptr, id.len);
+	at = find(rows, row);
+	rows->count += !rows->slots[at].name;
+	free(rows->slots[at].name);
+	rows->slots[at] = (struct vector_row){row, name};
+	return true;
+}
+
+void vector_rows_remove(struct vector_rows *rows, int64_t row)
+{
+	size_t mask = rows->slot_count - 1, hole, at;
+
+	if (!vector_rows_get(rows, row, NULL))
+		return;
+	hole = at = find(rows, row);
+	free(rows->slots[hole].name);
+	rows->count--;
+	/* An entry moves into the hole unless its own place lies behind it, going round. */
+	for (at = (at + 1) & mask; rows->slots[at].name; at = (at + 1) & mask) {
+		size_t place = place_of(rows, rows->slots[at].row);
+
+		if (((at - place) & mask) >= ((at - hole) & mask)) {
+			rows->slots[hole] = rows->slots[at];
+			hole = at;
+		}
+	}
+	rows->slots[hole].name = NULL;
+}
+
+bool vector_rows_get(const struct vector_rows *rows, int64_t row, struct slice *ret_id)
+{
+	const struct name *name = rows->slot_count ? rows->slots[find(rows, row)].name : NULL;
+
+	if (name && ret_id)
+		*ret_id = slice_of(name->bytes, name->length);
+	return name != NULL;
+}
