@@ -1,0 +1,548 @@
+/* Who waits for what.
+ *
+ * A caller lists an interest for each of its texts: settled at once from the cache, hung onto the job that computes the
+ * same text already, or onto a new job. A computing thread that has a vector copies it to every interest of the job
+ * and forgets the job, so that no result has an owner to be counted; a caller that gives up takes its interests off,
+ * and a job that waits with no interest left is dropped. One that runs goes on: its vector lands in the cache, where
+ * the repair will find it.
+ *
+ * One lock guards all of it. It is never held while something is computed; under it at most a vector is copied. The
+ * clock of tests can be moved: deadlines are read through base/clock.h, waits use the system's monotonic clock in steps
+ * of LOOK_MS, which is also how often a waiting caller looks at its op's cancelled flag. */
+#include "store/embedding.h"
+
+#include <assert.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+#include <xxhash.h>
+
+#include "base/map.h"
+#include "store/embedding_parts.h"
+
+#define LOOK_MS       50
+#define MARGIN_MAX_NS INT64_C(2000000000) /* left of a deadline for storing without a vector, at most */
+#define ARENA_CEILING (256u << 20)
+
+struct embedding_call {
+	pthread_cond_t changed;
+	size_t left;
+};
+
+static void *compute_run(void *thread);
+
+/* Threads and waiting. */
+
+bool embedding_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t wait_ns)
+{
+	struct timespec until;
+
+	clock_gettime(CLOCK_MONOTONIC, &until);
+	until.tv_sec += wait_ns / 1000000000;
+	until.tv_nsec += wait_ns % 1000000000;
+	if (until.tv_nsec >= 1000000000) {
+		until.tv_nsec -= 1000000000;
+		until.tv_sec++;
+	}
+	return pthread_cond_timedwait(cond, lock, &until) == 0;
+}
+
+static void cond_init(pthread_cond_t *cond)
+{
+	pthread_condattr_t monotonic;
+
+	pthread_condattr_init(&monotonic);
+	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+	pthread_cond_init(cond, &monotonic);
+	pthread_condattr_destroy(&monotonic);
+}
+
+/* Joining under the lock is safe: an ended thread has nothing left to do but to let go of it, which it has. */
+bool embedding_thread_start(struct embedding_service *s, struct embedding_thread *thread, void *(*run)(void *))
+{
+	sigset_t all, before;
+	int failed;
+
+	if (thread->state == THREAD_ENDED)
+		pthread_join(thread->thread, NULL);
+	thread->state = THREAD_NONE;
+	thread->service = s;
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	failed = pthread_create(&thread->thread, NULL, run, thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (failed)
+		return false;
+	thread->state = THREAD_RUNS;
+	return true;
+}
+
+static struct embedding_thread *query_thread(struct embedding_service *s)
+{
+	return &s->threads[s->options.threads];
+}
+
+static bool start_one(struct embedding_service *s)
+{
+	for (size_t i = 0; i < s->options.threads; i++)
+		if (s->threads[i].state != THREAD_RUNS)
+			return embedding_thread_start(s, &s->threads[i], compute_run);
+	return false;
+}
+
+static bool any_runs(const struct embedding_service *s)
+{
+	for (size_t i = 0; i <= s->options.threads; i++)
+		if (s->threads[i].state == THREAD_RUNS)
+			return true;
+	return false;
+}
+
+/* After jobs came: wakes or starts who will take them. False: there is no thread, and none to be had. */
+static bool summon(struct embedding_service *s)
+{
+	size_t queries = s->queue.lines[EMBEDDING_QUERIES].count, ready = s->idle;
+	size_t all = queries + s->queue.lines[EMBEDDING_DOCUMENTS].count + s->queue.lines[EMBEDDING_REPAIRS].count;
+
+	if (s->idle > 0)
+		pthread_cond_broadcast(&s->work);
+	while (all > ready && start_one(s))
+		ready++;
+	if (queries > ready && s->query_thread_idle)
+		pthread_cond_signal(&s->query_work);
+	else if (queries > ready && query_thread(s)->state != THREAD_RUNS)
+		(void)embedding_thread_start(s, query_thread(s), compute_run);
+	return any_runs(s);
+}
+
+static void tell_lengths(struct embedding_service *s)
+{
+	for (int i = 0; i < EMBEDDING_CLASSES; i++)
+		metric_set(s->waiting[i], (int64_t)s->queue.lines[i].count);
+	metric_set(s->cached, (int64_t)embedding_cache_count(s->cache));
+}
+
+/* Life. */
+
+static size_t or_default(size_t value, size_t fallback)
+{
+	return value ? value : fallback;
+}
+
+static void set_options(struct embedding_service *s, const struct embedding_options *options)
+{
+	long cores = sysconf(_SC_NPROCESSORS_ONLN);
+	size_t threads = or_default(options->threads, cores > 0 ? (size_t)cores : 1);
+
+	s->options = *options;
+	s->options.threads = threads < EMBEDDING_THREADS_MAX ? threads : EMBEDDING_THREADS_MAX;
+	s->options.cache_texts = or_default(options->cache_texts, EMBEDDING_CACHE_TEXTS);
+	s->options.queue_texts = or_default(options->queue_texts, EMBEDDING_QUEUE_TEXTS);
+	s->options.batch_texts = or_default(options->batch_texts, EMBEDDING_BATCH_TEXTS);
+	s->options.batch_bytes = or_default(options->batch_bytes, EMBEDDING_BATCH_BYTES);
+	query_thread(s)->queries_only = true;
+	snprintf(s->off, sizeof s->off, SLICE_FMT,
+		SLICE_ARG(options->off.len > 0 ? options->off : slice_cstr(embedding_off_text)));
+	s->options.off = slice_cstr(s->off);
+}
+
+static void find_series(struct embedding_service *s)
+{
+	s->hits = metric_series(METRIC_EMBEDDING_CACHE, S("hit"));
+	s->joins = metric_series(METRIC_EMBEDDING_CACHE, S("joined"));
+	s->misses = metric_series(METRIC_EMBEDDING_CACHE, S("miss"));
+	s->evictions = metric_series(METRIC_EMBEDDING_EVICTIONS, S(""));
+	s->cached = metric_series(METRIC_EMBEDDING_CACHED, S(""));
+	s->waiting[EMBEDDING_QUERIES] = metric_series(METRIC_EMBEDDING_QUEUE, S("query"));
+	s->waiting[EMBEDDING_DOCUMENTS] = metric_series(METRIC_EMBEDDING_QUEUE, S("document"));
+	s->waiting[EMBEDDING_REPAIRS] = metric_series(METRIC_EMBEDDING_QUEUE, S("repair"));
+}
+
+enum cs_status embedding_new(
+	const struct embedding_options *options, struct embedding_service **ret_service, struct cs_error *err)
+{
+	struct embedding_service *s = calloc(1, sizeof *s);
+
+	if (!s)
+		return cs_fail_memory(err);
+	set_options(s, options);
+	s->cache = embedding_cache_new(s->options.cache_texts, EMBEDDING_CACHE_BYTES);
+	if (!s->cache) {
+		free(s);
+		return cs_fail_memory(err);
+	}
+	pthread_mutex_init(&s->lock, NULL);
+	cond_init(&s->work);
+	cond_init(&s->query_work);
+	cond_init(&s->repair_wake);
+	s->state = options->embed.model ? EMBEDDING_UNTRIED : EMBEDDING_OFF;
+	find_series(s);
+	*ret_service = s;
+	return CS_OK;
+}
+
+static void join(struct embedding_service *s, struct embedding_thread *thread)
+{
+	bool joinable;
+
+	pthread_mutex_lock(&s->lock);
+	joinable = thread->state != THREAD_NONE;
+	pthread_mutex_unlock(&s->lock);
+	if (joinable)
+		pthread_join(thread->thread, NULL);
+}
+
+void embedding_free(struct embedding_service *s)
+{
+	if (!s)
+		return;
+	pthread_mutex_lock(&s->lock);
+	atomic_store(&s->closing, true);
+	pthread_cond_broadcast(&s->work);
+	pthread_cond_broadcast(&s->query_work);
+	pthread_cond_broadcast(&s->repair_wake);
+	pthread_mutex_unlock(&s->lock);
+	join(s, &s->repair);
+	for (size_t i = 0; i <= s->options.threads; i++)
+		join(s, &s->threads[i]);
+	for (size_t i = 0; i < EMBEDDING_BUCKETS; i++)
+		assert(!s->queue.buckets[i]);
+	embedding_cache_free(s->cache);
+	pthread_cond_destroy(&s->work);
+	pthread_cond_destroy(&s->query_work);
+	pthread_cond_destroy(&s->repair_wake);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* Computing. */
+
+static void settle_interest(struct embedding_interest *interest)
+{
+	interest->job = NULL;
+	if (--interest->call->left == 0)
+		pthread_cond_signal(&interest->call->changed);
+}
+
+/* err: NULL for a vector that is there. The job is gone afterwards. */
+static void settle(
+	struct embedding_service *s, struct embedding_job *job, const float *vector, const struct cs_error *err)
+{
+	if (!err)
+		metric_add(s->evictions, (int64_t)embedding_cache_put(s->cache, job->key, vector, job->dimension));
+	for (struct embedding_interest *at = job->interests; at;) {
+		struct embedding_interest *next = at->next;
+
+		if (err)
+			at->error = *err;
+		else
+			memcpy(at->to, vector, job->dimension * sizeof *vector);
+		settle_interest(at);
+		at = next;
+	}
+	embedding_queue_drop(&s->queue, job);
+}
+
+static bool is_finite(const float *vector, uint32_t dimension)
+{
+	for (uint32_t i = 0; i < dimension; i++)
+		if (!isfinite(vector[i]))
+			return false;
+	return true;
+}
+
+static enum cs_status embed(struct embedding_service *s, struct op *op, struct embedding_job **jobs, size_t count,
+	struct embedding **ret_results, struct cs_error *err)
+{
+	struct slice *texts = arena_array(op->arena, count, sizeof *texts);
+	struct embedding *results = arena_array(op->arena, count, sizeof *results);
+	int64_t start_ns = clock_mono_ns();
+	enum cs_status status;
+
+	if (!texts || !results)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = slice_of(jobs[i]->text, jobs[i]->len);
+	status = s->options.embed.embed(s->options.embed.self, op, jobs[0]->kind, texts, count, results, err);
+	if (status != CS_OK)
+		return status;
+	metric_observe_ns(
+		metric_series(METRIC_EMBEDDING_TIME, jobs[0]->kind == EMBED_QUERY ? S("query") : S("document")),
+		clock_mono_ns() - start_ns);
+	metric_observe(metric_series(METRIC_EMBEDDING_BATCH, S("")), count);
+	for (size_t i = 0; i < count; i++)
+		if (!is_finite(results[i].vector, jobs[i]->dimension))
+			return cs_fail(err, CS_EMBEDDING_UNAVAILABLE,
+				"the embedding model gave a vector that is no number; `context-store model verify` "
+				"looks at its files");
+	*ret_results = results;
+	return CS_OK;
+}
+
+/* A text that cannot be embedded must not take the others of its batch with it. */
+static void run_jobs(struct embedding_service *s, struct op *op, struct embedding_job **jobs, size_t count)
+{
+	struct embedding *results = NULL;
+	struct cs_error err;
+	enum cs_status status = embed(s, op, jobs, count, &results, &err);
+
+	if (count > 1 && (status == CS_VALIDATION || status == CS_LIMIT_EXCEEDED)) {
+		for (size_t i = 0; i < count; i++)
+			run_jobs(s, op, &jobs[i], 1);
+		return;
+	}
+	err.status = status;
+	pthread_mutex_lock(&s->lock);
+	if (status == CS_OK)
+		embedding_note_success(s);
+	else if (status == CS_EMBEDDING_UNAVAILABLE)
+		embedding_note_failure(s, &err);
+	for (size_t i = 0; i < count; i++)
+		settle(s, jobs[i], results ? results[i].vector : NULL, results ? NULL : &err);
+	tell_lengths(s);
+	pthread_mutex_unlock(&s->lock);
+}
+
+static bool has_work(const struct embedding_service *s, const struct embedding_thread *self)
+{
+	const struct embedding_line *lines = s->queue.lines;
+
+	return lines[EMBEDDING_QUERIES].first ||
+	       (!self->queries_only && (lines[EMBEDDING_DOCUMENTS].first || lines[EMBEDDING_REPAIRS].first));
+}
+
+/* Under the lock: false when nothing came for long. What came while the wait ended counts. */
+static bool rest(struct embedding_service *s, const struct embedding_thread *self)
+{
+	bool woken;
+
+	if (self->queries_only)
+		s->query_thread_idle = true;
+	else
+		s->idle++;
+	woken = embedding_wait(
+		self->queries_only ? &s->query_work : &s->work, &s->lock, EMBEDDING_IDLE_S * INT64_C(1000000000));
+	if (self->queries_only)
+		s->query_thread_idle = false;
+	else
+		s->idle--;
+	return woken || has_work(s, self);
+}
+
+static void *compute_run(void *thread)
+{
+	struct embedding_thread *self = thread;
+	struct embedding_service *s = self->service;
+	struct embedding_job **jobs = calloc(s->options.batch_texts, sizeof(struct embedding_job *));
+	size_t room = jobs ? s->options.batch_texts : 1, count;
+	struct embedding_job *only;
+	struct arena arena;
+	struct op op = {.arena = &arena,
+		.principal = &principal_anonymous,
+		.deadline_ns = OP_NO_DEADLINE,
+		.cancelled = &s->closing,
+		.may_wait = true};
+
+	arena_init(&arena, NULL, 0, ARENA_CEILING);
+	pthread_mutex_lock(&s->lock);
+	while (!atomic_load(&s->closing)) {
+		count = embedding_queue_take(
+			&s->queue, self->queries_only, room, s->options.batch_bytes, jobs ? jobs : &only);
+		if (count == 0 && !rest(s, self))
+			break;
+		if (count == 0)
+			continue;
+		tell_lengths(s);
+		pthread_mutex_unlock(&s->lock);
+		run_jobs(s, &op, jobs ? jobs : &only, count);
+		arena_reset(&arena);
+		pthread_mutex_lock(&s->lock);
+	}
+	self->state = THREAD_ENDED;
+	pthread_mutex_unlock(&s->lock);
+	arena_release(&arena);
+	free(jobs);
+	return NULL;
+}
+
+/* Asking. */
+
+static bool is_full(const struct embedding_service *s, enum embedding_class class_)
+{
+	return class_ != EMBEDDING_REPAIRS &&
+	       (s->queue.lines[class_].count >= s->options.queue_texts || s->queue.bytes >= EMBEDDING_QUEUE_BYTES);
+}
+
+static struct embedding_key key_of(const struct embed_model *model, enum embed_kind kind, struct slice text)
+{
+	XXH128_hash_t hash = XXH3_128bits_withSeed(text.ptr, text.len, map_hash(model->hash) + (uint64_t)kind);
+
+	return (struct embedding_key){hash.low64, hash.high64};
+}
+
+struct asking {
+	struct embedding_service *service;
+	const struct embed_model *model;
+	enum embedding_class class_;
+	enum embed_kind kind;
+	bool full;
+};
+
+/* Under the lock: from the cache, to a job that is there, or to a new one. */
+static void enlist(
+	const struct asking *asking, struct embedding_interest *interest, struct slice text, struct embedding_key key)
+{
+	struct embedding_service *s = asking->service;
+	const float *cached = embedding_cache_get(s->cache, key);
+	struct embedding_job *job;
+
+	if (cached) {
+		memcpy(interest->to, cached, asking->model->dimension * sizeof *cached);
+		metric_add(s->hits, 1);
+		return;
+	}
+	job = embedding_queue_find(&s->queue, key);
+	if (job) {
+		embedding_queue_promote(&s->queue, job, asking->class_);
+		metric_add(s->joins, 1);
+	} else if (asking->full) {
+		(void)cs_fail(&interest->error, CS_RATE_LIMIT,
+			"more than %zu texts wait to be embedded; try again in a moment", s->options.queue_texts);
+		return;
+	} else {
+		job = embedding_queue_push(&s->queue, key, asking->class_, asking->kind, text);
+		if (!job) {
+			(void)cs_fail_memory(&interest->error);
+			return;
+		}
+		job->dimension = asking->model->dimension;
+		metric_add(s->misses, 1);
+	}
+	interest->job = job;
+	interest->next = job->interests;
+	job->interests = interest;
+	interest->call->left++;
+}
+
+/* Under the lock: takes what is not settled off its job. */
+static void leave(struct embedding_service *s, struct embedding_interest *interest, const struct cs_error *why)
+{
+	struct embedding_job *job = interest->job;
+	struct embedding_interest **at;
+
+	if (!job)
+		return;
+	for (at = &job->interests; *at != interest;)
+		at = &(*at)->next;
+	*at = interest->next;
+	interest->job = NULL;
+	interest->error = *why;
+	if (!job->interests && !job->running)
+		embedding_queue_drop(&s->queue, job);
+}
+
+static void await(struct embedding_service *s, struct op *op, struct embedding_call *call,
+	struct embedding_interest *interests, size_t count)
+{
+	struct cs_error why;
+
+	while (call->left > 0 && op_check(op, &why) == CS_OK)
+		(void)embedding_wait(&call->changed, &s->lock, LOOK_MS * INT64_C(1000000));
+	if (call->left == 0)
+		return;
+	for (size_t i = 0; i < count; i++)
+		leave(s, &interests[i], &why);
+}
+
+static void ask_and_wait(const struct asking *asking, struct op *op, const struct embedding_text *texts, size_t count,
+	struct embedding_interest *interests, const struct embedding_key *keys)
+{
+	struct embedding_service *s = asking->service;
+	struct embedding_call call = {.left = 0};
+	struct cs_error none;
+
+	cond_init(&call.changed);
+	pthread_mutex_lock(&s->lock);
+	for (size_t i = 0; i < count; i++) {
+		interests[i].call = &call;
+		enlist(asking, &interests[i], texts[i].text, keys[i]);
+	}
+	tell_lengths(s);
+	if (call.left > 0 && !summon(s)) {
+		(void)cs_fail(&none, CS_EMBEDDING_UNAVAILABLE, "the system gives no thread to embed on");
+		for (size_t i = 0; i < count; i++)
+			leave(s, &interests[i], &none);
+	} else {
+		await(s, op, &call, interests, count);
+	}
+	pthread_mutex_unlock(&s->lock);
+	pthread_cond_destroy(&call.changed);
+}
+
+/* What may be spent on embedding: the rest is for storing without a vector, or searching by words. */
+static struct op without_margin(const struct op *op)
+{
+	struct op until = *op;
+
+	if (op->deadline_ns != OP_NO_DEADLINE) {
+		int64_t margin_ns = (op->deadline_ns - clock_mono_ns()) / 4;
+
+		until.deadline_ns -= margin_ns < MARGIN_MAX_NS ? margin_ns : MARGIN_MAX_NS;
+	}
+	return until;
+}
+
+enum cs_status embedding_ask(struct embedding_service *s, struct op *op, enum embedding_class class_,
+	struct embedding_text *texts, size_t count, struct embed_model *ret_model, struct cs_error *err)
+{
+	struct op until = without_margin(op);
+	struct embed_model model;
+	struct asking asking = {.service = s, .model = &model, .class_ = class_};
+	struct embedding_interest *interests = arena_array(op->arena, count, sizeof *interests);
+	struct embedding_key *keys = arena_array(op->arena, count, sizeof *keys);
+	enum cs_status status = embedding_model(s, &until, &model, err);
+	float *vectors;
+
+	if (status != CS_OK)
+		return status;
+	vectors = arena_array(op->arena, count * model.dimension, sizeof *vectors);
+	if (!interests || !keys || !vectors)
+		return cs_fail_memory(err);
+	asking.kind = class_ == EMBEDDING_QUERIES ? EMBED_QUERY : EMBED_DOCUMENT;
+	for (size_t i = 0; i < count; i++) {
+		keys[i] = key_of(&model, asking.kind, texts[i].text);
+		interests[i].to = vectors + i * model.dimension;
+	}
+	pthread_mutex_lock(&s->lock);
+	asking.full = is_full(s, class_);
+	pthread_mutex_unlock(&s->lock);
+	ask_and_wait(&asking, &until, texts, count, interests, keys);
+	for (size_t i = 0; i < count; i++) {
+		texts[i].error = interests[i].error;
+		texts[i].vector = interests[i].error.status == CS_OK ? interests[i].to : NULL;
+	}
+	*ret_model = model;
+	return CS_OK;
+}
+
+enum cs_status embedding_documents(struct embedding_service *s, struct op *op, struct embedding_text *texts,
+	size_t count, struct embed_model *ret_model, struct cs_error *err)
+{
+	return embedding_ask(s, op, EMBEDDING_DOCUMENTS, texts, count, ret_model, err);
+}
+
+enum cs_status embedding_query(struct embedding_service *s, struct op *op, struct slice text, const float **ret_vector,
+	struct embed_model *ret_model, struct cs_error *err)
+{
+	struct embedding_text one = {.text = text};
+	enum cs_status status = embedding_ask(s, op, EMBEDDING_QUERIES, &one, 1, ret_model, err);
+
+	if (status != CS_OK)
+		return status;
+	if (!one.vector)
+		return cs_fail(err, one.error.status, "%s", one.error.text);
+	*ret_vector = one.vector;
+	return CS_OK;
+}

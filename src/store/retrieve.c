@@ -1,0 +1,276 @@
+/* Search first, load after: the ranking is made of ids and scores, and only the page's documents are read.
+ *
+ * A context removed between the two steps is left out of its page; the ranking itself came from one moment. */
+#include "store/retrieve.h"
+
+#include <math.h>
+#include <stdarg.h>
+
+#include "store/embedding.h"
+#include "store/hybrid.h"
+#include "store/score.h"
+
+const char *const retrieve_mode_names[RETRIEVE_MODE_COUNT + 1] = {
+	[RETRIEVE_VECTOR] = "vector",
+	[RETRIEVE_GRAPH] = "graph",
+	[RETRIEVE_KV] = "kv",
+	[RETRIEVE_TEXT] = "text",
+	[RETRIEVE_HYBRID] = "hybrid",
+	[RETRIEVE_AUTO] = "auto",
+};
+
+static enum cs_status check_mode(enum retrieve_mode mode, struct cs_error *err)
+{
+	if (mode != RETRIEVE_GRAPH && mode != RETRIEVE_KV)
+		return CS_OK;
+	return cs_fail(err, CS_VALIDATION,
+		"search_mode %s does not exist yet; modes that do: text, vector, hybrid, auto%s",
+		retrieve_mode_names[mode], mode == RETRIEVE_KV ? " (get_agent_state reads agent state)" : "");
+}
+
+static void __attribute__((format(printf, 3, 4)))
+note(struct op *op, struct retrieve_result *result, const char *format, ...)
+{
+	char text[CS_ERROR_TEXT_MAX + 128];
+	struct slice kept;
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	kept = arena_copy(op->arena, slice_cstr(text));
+	if (kept.ptr && result->degraded_count < RETRIEVE_DEGRADED_MAX)
+		result->degraded[result->degraded_count++] = kept;
+}
+
+static enum cs_status give(struct op *op, const struct context *contexts, size_t count, struct retrieve_result *result,
+	struct cs_error *err)
+{
+	result->hits = arena_array(op->arena, count, sizeof *result->hits);
+	if (!result->hits)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < count; i++)
+		result->hits[i] = (struct retrieve_hit){.context = contexts[i], .score = 1, .similarity = NAN};
+	result->count = count;
+	return CS_OK;
+}
+
+/* Each id once, in the order given. */
+static size_t drop_repeats(const struct slice *ids, size_t count, struct slice *unique)
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < count; i++) {
+		bool seen = false;
+
+		for (size_t j = 0; j < kept && !seen; j++)
+			seen = slice_eq(unique[j], ids[i]);
+		if (!seen)
+			unique[kept++] = ids[i];
+	}
+	return kept;
+}
+
+static enum cs_status by_id(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	struct slice *ids = arena_array(op->arena, request->id_count, sizeof *ids);
+	struct context *contexts;
+	int64_t start = clock_mono_ns();
+	size_t count, skip;
+	enum cs_status status;
+
+	if (!ids)
+		return cs_fail_memory(err);
+	count = drop_repeats(request->ids, request->id_count, ids);
+	status = store->contexts.get(
+		store->contexts.self, op, ids, count, request->with_relations, &contexts, &count, err);
+	if (status != CS_OK)
+		return status;
+	result->load_ns = clock_mono_ns() - start;
+	result->way = RETRIEVED_BY_ID;
+	result->total = count;
+	skip = request->offset < count ? request->offset : count;
+	return give(op, contexts + skip, count - skip, result, err);
+}
+
+static enum cs_status all_of_them(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	int64_t start = clock_mono_ns();
+	struct context *contexts;
+	uint64_t total;
+	size_t count;
+	enum cs_status status = store->contexts.list(store->contexts.self, op, &request->filter, request->offset,
+		request->limit, request->with_relations, &contexts, &count, &total, err);
+
+	if (status != CS_OK)
+		return status;
+	result->load_ns = clock_mono_ns() - start;
+	result->way = RETRIEVED_ALL;
+	result->total = total;
+	return give(op, contexts, count, result, err);
+}
+
+/* Contexts come in the order of the hits, some perhaps gone: one walk over both matches them. */
+static enum cs_status load_hits(struct store *store, struct op *op, const struct hybrid_hit *hits, size_t hit_count,
+	bool with_relations, struct retrieve_result *result, struct cs_error *err)
+{
+	struct slice *ids = arena_array(op->arena, hit_count, sizeof *ids);
+	int64_t start = clock_mono_ns();
+	struct context *contexts = NULL;
+	size_t count = 0, at = 0;
+	enum cs_status status = CS_OK;
+
+	if (!ids)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < hit_count; i++)
+		ids[i] = hits[i].id;
+	if (hit_count > 0)
+		status = store->contexts.get(
+			store->contexts.self, op, ids, hit_count, with_relations, &contexts, &count, err);
+	if (status == CS_OK)
+		status = give(op, contexts, count, result, err);
+	if (status != CS_OK)
+		return status;
+	for (size_t i = 0; i < count; i++, at++) {
+		struct retrieve_hit *to = &result->hits[i];
+
+		while (at + 1 < hit_count && !slice_eq(hits[at].id, contexts[i].id))
+			at++;
+		to->score = hits[at].score;
+		to->text_score = hits[at].text_score;
+		to->text_rank = hits[at].text_rank;
+		to->similarity = hits[at].similarity;
+		to->vector_rank = hits[at].vector_rank;
+	}
+	result->load_ns = clock_mono_ns() - start;
+	return CS_OK;
+}
+
+static enum cs_status by_words(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	struct text_query query = {
+		.text = request->query,
+		.filter = &request->filter,
+		.order = request->order,
+		.offset = request->offset,
+		.limit = request->limit,
+	};
+	int64_t start = clock_mono_ns();
+	struct text_result found;
+	struct hybrid_hit *hits;
+	enum cs_status status = score_search(&store->text, op, &query, request->score_threshold, &found, err);
+
+	if (status != CS_OK)
+		return status;
+	hits = arena_array(op->arena, found.count, sizeof *hits);
+	if (!hits)
+		return cs_fail_memory(err);
+	/* By date the ranks of the words are not known. */
+	for (size_t i = 0; i < found.count; i++)
+		hits[i] = (struct hybrid_hit){.id = found.hits[i].id,
+			.score = score_normalise(found.hits[i].score, found.top_score),
+			.similarity = NAN,
+			.text_score = found.hits[i].score,
+			.text_rank = request->order == TEXT_BY_SCORE ? request->offset + i + 1 : 0};
+	result->search_ns = clock_mono_ns() - start;
+	result->way = RETRIEVED_BY_TEXT;
+	result->total = found.total;
+	result->no_words = found.no_words;
+	return load_hits(store, op, hits, found.count, request->with_relations, result, err);
+}
+
+static void note_bounds(struct op *op, const struct hybrid_result *found, struct retrieve_result *result)
+{
+	bool by_vector = result->way == RETRIEVED_BY_VECTOR;
+
+	if (found->unsearched > 0)
+		note(op, result, "vector: %llu context%s without a vector %s%s", (unsigned long long)found->unsearched,
+			found->unsearched > 1 ? "s" : "", found->unsearched > 1 ? "were" : "was",
+			by_vector ? " not searched" : " searched by words only");
+	if (found->bounded)
+		note(op, result, "sort_by timestamp: only the %d best of all matches were put in order", HYBRID_WINDOW);
+	if (found->words_cut)
+		note(op, result, "total_count leaves out contexts without a vector beyond the first %d found by words",
+			HYBRID_TEXT_ALL);
+}
+
+static enum cs_status by_vector(struct store *store, struct op *op, const struct retrieve_request *request,
+	const float *vector, uint32_t dimension, struct retrieve_result *result, struct cs_error *err)
+{
+	const struct hybrid_query query = {
+		.text = request->mode == RETRIEVE_VECTOR ? S("") : request->query,
+		.vector = vector,
+		.dimension = dimension,
+		.filter = &request->filter,
+		.order = request->order,
+		.threshold = request->score_threshold,
+		.offset = request->offset,
+		.limit = request->limit,
+	};
+	struct hybrid_result found;
+	enum cs_status status = hybrid_search(store, op, &query, &found, err);
+
+	if (status != CS_OK)
+		return status;
+	result->way = request->mode == RETRIEVE_VECTOR ? RETRIEVED_BY_VECTOR : RETRIEVED_HYBRID;
+	result->total = found.total;
+	result->vector_ns = found.vector_ns;
+	result->search_ns = found.text_ns;
+	note_bounds(op, &found, result);
+	return load_hits(store, op, found.hits, found.count, request->with_relations, result, err);
+}
+
+/* Is it the vectors that are missing, so that words may answer? */
+static bool lacks_vectors(enum cs_status status)
+{
+	return status == CS_EMBEDDING_UNAVAILABLE || status == CS_VALIDATION || status == CS_RATE_LIMIT ||
+	       status == CS_UNAVAILABLE || status == CS_TIMEOUT;
+}
+
+static enum cs_status by_meaning(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	struct embedding_service *embedding = store->vectors.search ? store->embedding : NULL;
+	int64_t start = clock_mono_ns();
+	struct embed_model model;
+	const float *vector;
+	struct cs_error why;
+	enum cs_status status = embedding_query(embedding, op, request->query, &vector, &model, &why);
+
+	result->embed_ns = clock_mono_ns() - start;
+	if (status == CS_OK)
+		status = by_vector(store, op, request, vector, model.dimension, result, &why);
+	if (status == CS_OK)
+		return CS_OK;
+	if (request->mode == RETRIEVE_VECTOR || !lacks_vectors(status) || op_check(op, NULL) != CS_OK) {
+		if (err)
+			*err = why;
+		return status;
+	}
+	note(op, result, "vector: %s; answered from text", why.text);
+	return by_words(store, op, request, result, err);
+}
+
+enum cs_status retrieve_contexts(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *ret_result, struct cs_error *err)
+{
+	struct retrieve_result result = {0};
+	enum cs_status status;
+
+	if (request->id_count > 0)
+		status = by_id(store, op, request, &result, err);
+	else if ((status = check_mode(request->mode, err)) != CS_OK)
+		return status;
+	else if (slice_eq(slice_trim(request->query), S("*")))
+		status = all_of_them(store, op, request, &result, err);
+	else if (request->mode == RETRIEVE_TEXT)
+		status = by_words(store, op, request, &result, err);
+	else
+		status = by_meaning(store, op, request, &result, err);
+	if (status == CS_OK)
+		*ret_result = result;
+	return status;
+}

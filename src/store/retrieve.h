@@ -1,0 +1,80 @@
+/* Finding contexts again: by meaning, by words, by both, by id, or all of them.
+ *
+ * Modes. `text` searches words, `vector` meaning, `hybrid` both (store/hybrid.h says how, and what matches). `auto` is
+ * hybrid, too. Where there are no vectors (no model, it does not answer, the store's come from another one) hybrid and
+ * auto answer from text and say in degraded[] why and what to do; `vector` fails with the same reason: a mode that
+ * silently is another one would be worse than none. `graph` and `kv` do not exist here and are refused with the ones
+ * that do (agent state is read with get_agent_state).
+ *
+ * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, in
+ * their order; query, filters, order and threshold play no part then.
+ *
+ * Pages are offsets into the ranking: contexts stored between two pages can shift it by one. total counts what matches,
+ * passes the filters and reaches the threshold, whatever the page: by text, contexts with at least one of the words; by
+ * vector, contexts that have one; hybrid, either. Filters apply in the ports, before the search.
+ * Slices live in op->arena. Threads: any worker. Errors: VALIDATION (mode), EMBEDDING_UNAVAILABLE (mode vector), and the
+ * ports'. */
+#ifndef CS_STORE_RETRIEVE_H
+#define CS_STORE_RETRIEVE_H
+
+#include "store/store.h"
+
+#define RETRIEVE_LIMIT_DEFAULT 10
+#define RETRIEVE_LIMIT_MAX     100
+#define RETRIEVE_QUERY_MAX     10000 /* characters */
+#define RETRIEVE_DEGRADED_MAX  4
+
+enum retrieve_mode {
+	RETRIEVE_VECTOR,
+	RETRIEVE_GRAPH,
+	RETRIEVE_KV,
+	RETRIEVE_TEXT,
+	RETRIEVE_HYBRID,
+	RETRIEVE_AUTO,
+	RETRIEVE_MODE_COUNT
+};
+
+extern const char *const retrieve_mode_names[RETRIEVE_MODE_COUNT + 1]; /* as clients spell them; ends with NULL */
+
+struct retrieve_request {
+	struct slice query;
+	const struct slice *ids; /* instead of a query */
+	size_t id_count;
+	enum retrieve_mode mode;
+	struct context_filter filter;
+	enum text_order order;
+	double score_threshold; /* 0: none */
+	size_t offset;
+	size_t limit;
+	bool with_relations;
+};
+
+struct retrieve_hit {
+	struct context context;
+	double score;       /* 0 to 1 */
+	double text_score;  /* BM25; 0 where words were not searched */
+	double similarity;  /* cosine; NAN: none */
+	uint64_t text_rank; /* from 1; 0: none, or deeper than was looked */
+	uint64_t vector_rank;
+};
+
+enum retrieve_way { RETRIEVED_BY_TEXT, RETRIEVED_BY_ID, RETRIEVED_ALL, RETRIEVED_BY_VECTOR, RETRIEVED_HYBRID };
+
+struct retrieve_result {
+	struct retrieve_hit *hits;
+	size_t count;
+	uint64_t total;
+	enum retrieve_way way;
+	bool no_words; /* the query has no word in it */
+	struct slice degraded[RETRIEVE_DEGRADED_MAX];
+	size_t degraded_count;
+	int64_t embed_ns;  /* time until the query's vector was there */
+	int64_t vector_ns; /* time in the vector port */
+	int64_t search_ns; /* time in the text port */
+	int64_t load_ns;   /* time in the context port */
+};
+
+CS_CHECKED enum cs_status retrieve_contexts(struct store *, struct op *, const struct retrieve_request *,
+	struct retrieve_result *ret_result, struct cs_error *);
+
+#endif
