@@ -1,0 +1,458 @@
+/* retrieve_context: the question out of the arguments, the page into the reply.
+ *
+ * max_tokens. A token is taken as four bytes of the reply's JSON, which is near for English and code and too few for
+ * other scripts; the reply stands twice in a tool result (as object and as text), and the budget is for one. Hits are
+ * written while they fit; then truncated is true and next_cursor goes on with the first one left out. A first hit too
+ * large for the whole budget is given with its content cut to {"excerpt": ...}, so that each page makes progress; ids
+ * reads it whole.
+ *
+ * A cursor belongs to what decides ranking and matches: query, type, mode, filters, threshold, order, excluded sources,
+ * ids. limit, max_tokens, explain and include_relationships may change from page to page. */
+#include <math.h>
+#include <xxhash.h>
+
+#include "mcp/tool_rows.h"
+#include "store/contexts.h"
+#include "store/cursor.h"
+#include "store/filter.h"
+#include "store/retrieve.h"
+
+#define BYTES_PER_TOKEN 4
+#define ENVELOPE_BYTES  640 /* of the reply around its results, at most */
+#define TOKENS_MIN      256
+
+_Static_assert(TOKENS_MIN *BYTES_PER_TOKEN > ENVELOPE_BYTES + 200, "the smallest budget holds the smallest excerpt");
+_Static_assert(RETRIEVE_LIMIT_DEFAULT == 10, "the default below says so");
+
+static const char *const order_names[] = {"relevance", "timestamp", NULL};
+static const struct field name_item = {.name = "", .help = "", .kind = FIELD_NAME};
+static const struct field string_item = {.name = "", .help = "", .kind = FIELD_STRING};
+
+static const struct field filter_fields[] = {
+	{.name = "date_from", .help = "RFC 3339", .kind = FIELD_STRING, .min = 1, .max = 40},
+	{.name = "date_to", .help = "", .kind = FIELD_STRING, .min = 1, .max = 40},
+	{.name = "status", .help = "", .kind = FIELD_NAME},
+	{.name = "tags", .help = "All of", .kind = FIELD_ARRAY, .items = &name_item, .max = CONTEXT_TAGS_MAX},
+	{.name = "metadata", .help = "{key: value | [values] | {gte, lte}}", .kind = FIELD_OBJECT},
+	{.name = "agent_id", .help = "", .kind = FIELD_NAME},
+	{.name = "namespace", .help = "", .kind = FIELD_NAME},
+	{0},
+};
+
+const struct field retrieve_context_input[] = {
+	{.name = "query",
+		.help = "What to find; * lists everything, newest first",
+		.kind = FIELD_STRING,
+		.min = 1,
+		.max = RETRIEVE_QUERY_MAX},
+	{.name = "ids",
+		.help = "Instead of query: read exactly these",
+		.kind = FIELD_ARRAY,
+		.items = &name_item,
+		.min = 1,
+		.max = RETRIEVE_LIMIT_MAX},
+	{.name = "type", .help = "", .kind = FIELD_NAME, .fallback = "\"all\""},
+	{.name = "search_mode",
+		.help = "By meaning (vector), words (text) or both; graph and kv do not exist yet",
+		.kind = FIELD_STRING,
+		.values = retrieve_mode_names,
+		.fallback = "\"hybrid\""},
+	{.name = "limit", .help = "", .kind = FIELD_INTEGER, .min = 1, .max = RETRIEVE_LIMIT_MAX, .fallback = "10"},
+	{.name = "filters", .help = "", .kind = FIELD_OBJECT, .fields = filter_fields},
+	{.name = "score_threshold",
+		.help = "Words score relative to the best hit",
+		.kind = FIELD_NUMBER,
+		.min = 0,
+		.max = 1},
+	{.name = "include_relationships", .help = "", .kind = FIELD_BOOLEAN, .fallback = "false"},
+	{.name = "sort_by", .help = "", .kind = FIELD_STRING, .values = order_names, .fallback = "\"relevance\""},
+	{.name = "exclude_sources", .help = "", .kind = FIELD_ARRAY, .items = &name_item, .max = 64},
+	{.name = "max_tokens",
+		.help = "Budget of the reply, 4 bytes a token",
+		.kind = FIELD_INTEGER,
+		.min = TOKENS_MIN,
+		.max = 1000000},
+	{.name = "cursor",
+		.help = "next_cursor of the former page",
+		.kind = FIELD_STRING,
+		.min = 1,
+		.max = CURSOR_SIZE_MAX},
+	{.name = "use_cache", .help = "", .kind = FIELD_BOOLEAN, .fallback = "true"},
+	{.name = "explain", .help = "Say how each hit was ranked", .kind = FIELD_BOOLEAN, .fallback = "false"},
+	{0},
+};
+
+static const struct field relation_fields[] = {
+	{.name = "type", .help = "", .kind = FIELD_STRING},
+	{.name = "target", .help = "", .kind = FIELD_STRING},
+	{0},
+};
+static const struct field relation_item = {.name = "", .help = "", .kind = FIELD_OBJECT, .fields = relation_fields};
+
+static const struct field hit_fields[] = {
+	{.name = "id", .help = "", .kind = FIELD_STRING},
+	{.name = "content", .help = "", .kind = FIELD_OBJECT},
+	{.name = "content_truncated",
+		.help = "content is only an excerpt; read it whole by ids",
+		.kind = FIELD_BOOLEAN},
+	{.name = "score",
+		.help = "text: divided by the best of all; vector: cosine; hybrid: four fifths cosine, one fifth words",
+		.kind = FIELD_NUMBER,
+		.max = 1},
+	{.name = "type", .help = "", .kind = FIELD_STRING},
+	{.name = "metadata", .help = "", .kind = FIELD_OBJECT},
+	{.name = "created_at", .help = "", .kind = FIELD_STRING},
+	{.name = "version", .help = "", .kind = FIELD_INTEGER},
+	{.name = "source", .help = "", .kind = FIELD_STRING, .nullable = true},
+	{.name = "relationships", .help = "", .kind = FIELD_ARRAY, .items = &relation_item},
+	{.name = "explain", .help = "{vector, text, graph, recency}: {rank, score} or null", .kind = FIELD_OBJECT},
+	{0},
+};
+static const struct field hit_item = {.name = "", .help = "", .kind = FIELD_OBJECT, .fields = hit_fields};
+
+const struct field retrieve_context_output[] = {
+	OUTPUT_SUCCESS,
+	{.name = "results", .help = "", .kind = FIELD_ARRAY, .items = &hit_item},
+	{.name = "total_count", .help = "All that match, whatever the page", .kind = FIELD_INTEGER},
+	{.name = "next_cursor", .help = "There is more", .kind = FIELD_STRING},
+	{.name = "search_mode_used", .help = "hybrid, vector, text, ids or list", .kind = FIELD_STRING},
+	{.name = "backend_timings", .help = "Milliseconds by name", .kind = FIELD_OBJECT},
+	{.name = "backends_used", .help = "", .kind = FIELD_ARRAY, .items = &string_item},
+	{.name = "degraded", .help = "What was missing", .kind = FIELD_ARRAY, .items = &string_item},
+	{.name = "truncated", .help = "max_tokens left something out", .kind = FIELD_BOOLEAN},
+	OUTPUT_FAILURE,
+	{0},
+};
+
+/* What is asked, beyond the domain's part. */
+struct question {
+	struct retrieve_request request;
+	uint64_t hash;
+	size_t budget; /* bytes for results; SIZE_MAX */
+	bool explain;
+};
+
+static const char *const binding_names[] = {
+	"query", "ids", "type", "search_mode", "filters", "score_threshold", "sort_by", "exclude_sources"};
+
+static enum cs_status hash_question(const struct tool_call *call, uint64_t *ret_hash, struct cs_error *err)
+{
+	struct buffer text;
+	struct json_writer w = json_writer(&text);
+	enum cs_status status;
+
+	buffer_init(&text, SIZE_MAX / 2);
+	json_begin_array(&w);
+	for (size_t i = 0; i < sizeof binding_names / sizeof binding_names[0]; i++) {
+		uint32_t node = arg_get(call->doc, call->arguments, binding_names[i]);
+
+		if (node == JSON_NONE)
+			json_write_null(&w);
+		else
+			json_write_node(&w, call->doc, node);
+	}
+	json_end_array(&w);
+	status = buffer_status(&text, err);
+	if (status == CS_OK)
+		*ret_hash = XXH3_64bits(text.ptr, text.len);
+	buffer_release(&text);
+	return status;
+}
+
+static enum retrieve_mode mode_of(const struct tool_call *call)
+{
+	struct slice name = arg_str(call->doc, call->arguments, "search_mode", S("hybrid"));
+	int mode = 0;
+
+	while (!slice_eq(slice_cstr(retrieve_mode_names[mode]), name))
+		mode++;
+	return (enum retrieve_mode)mode;
+}
+
+static enum cs_status read_filter(struct tool_call *call, struct context_filter *filter, struct cs_error *err)
+{
+	const struct json_doc *doc = call->doc;
+	struct slice *type;
+	enum cs_status status;
+
+	*filter = filter_none();
+	status = filter_read(call->op, doc, arg_get(doc, call->arguments, "filters"), filter, err);
+	if (status == CS_OK)
+		status = filter_read_strings(call->op, doc, arg_get(doc, call->arguments, "exclude_sources"),
+			&filter->exclude_sources, &filter->exclude_source_count, err);
+	if (status != CS_OK)
+		return status;
+	type = arena_zalloc(call->op->arena, sizeof *type);
+	if (!type)
+		return cs_fail_memory(err);
+	*type = arg_str(doc, call->arguments, "type", S("all"));
+	if (slice_eq(*type, S("all")))
+		return CS_OK;
+	filter->types = type;
+	filter->type_count = 1;
+	return store_check_type(call->store, *type, err);
+}
+
+static enum cs_status read_place(struct tool_call *call, struct question *question, struct cs_error *err)
+{
+	struct slice text = arg_str(call->doc, call->arguments, "cursor", S(""));
+	struct cursor cursor;
+	enum cs_status status = hash_question(call, &question->hash, err);
+
+	if (status == CS_OK && text.len > 0) {
+		status = cursor_read(call->op->arena, text, question->hash, &cursor, err);
+		if (status == CS_OK)
+			question->request.offset = (size_t)cursor.number;
+	}
+	return status;
+}
+
+static enum cs_status read_question(struct tool_call *call, struct question *question, struct cs_error *err)
+{
+	const struct json_doc *doc = call->doc;
+	uint32_t arguments = call->arguments;
+	struct retrieve_request *request = &question->request;
+	int64_t tokens = arg_i64(doc, arguments, "max_tokens", 0);
+	enum cs_status status;
+
+	request->query = arg_str(doc, arguments, "query", S(""));
+	request->mode = mode_of(call);
+	request->order =
+		slice_eq(arg_str(doc, arguments, "sort_by", S("")), S("timestamp")) ? TEXT_BY_DATE : TEXT_BY_SCORE;
+	request->score_threshold = arg_f64(doc, arguments, "score_threshold", 0);
+	request->limit = (size_t)arg_i64(doc, arguments, "limit", RETRIEVE_LIMIT_DEFAULT);
+	request->with_relations = arg_bool(doc, arguments, "include_relationships", false);
+	question->explain = arg_bool(doc, arguments, "explain", false);
+	question->budget = tokens ? (size_t)tokens * BYTES_PER_TOKEN - ENVELOPE_BYTES : SIZE_MAX;
+	status = filter_read_strings(
+		call->op, doc, arg_get(doc, arguments, "ids"), &request->ids, &request->id_count, err);
+	if (status == CS_OK && request->id_count == 0 && request->query.len == 0)
+		return cs_fail(
+			err, CS_MISSING_PARAMETER, "query is required: the words to find (or ids: what to read)");
+	if (status == CS_OK)
+		status = read_filter(call, &request->filter, err);
+	return status == CS_OK ? read_place(call, question, err) : status;
+}
+
+/* A hit can have a score in a ranking that was not looked at as deep as it stands there: then without a rank. */
+static void write_rank(struct json_writer *w, const char *name, bool known, uint64_t rank, double score)
+{
+	if (!known) {
+		json_key_null(w, name);
+		return;
+	}
+	json_write_key(w, slice_cstr(name));
+	json_begin_object(w);
+	if (rank > 0)
+		json_key_u64(w, "rank", rank);
+	json_key_f64(w, "score", score);
+	json_end_object(w);
+}
+
+static void write_explain(
+	struct json_writer *w, const struct question *question, const struct retrieve_result *result, size_t index)
+{
+	const struct retrieve_hit *hit = &result->hits[index];
+	bool searched = result->way != RETRIEVED_BY_ID && result->way != RETRIEVED_ALL;
+	bool by_date = result->way == RETRIEVED_ALL || (searched && question->request.order == TEXT_BY_DATE);
+
+	json_write_key(w, S("explain"));
+	json_begin_object(w);
+	write_rank(w, "vector", !isnan(hit->similarity), hit->vector_rank, hit->similarity);
+	write_rank(w, "text", hit->text_score > 0, hit->text_rank, hit->text_score);
+	json_key_null(w, "graph");
+	write_rank(w, "recency", by_date, question->request.offset + index + 1, (double)hit->context.created_at);
+	json_end_object(w);
+}
+
+static void write_relations(struct json_writer *w, const struct context *context)
+{
+	json_write_name(w, S("relationships"));
+	json_begin_array(w);
+	for (size_t i = 0; i < context->relation_count; i++) {
+		json_begin_object(w);
+		json_key_str(w, "type", context->relations[i].type);
+		json_key_str(w, "target", context->relations[i].target);
+		json_end_object(w);
+	}
+	json_end_array(w);
+}
+
+/* What every form of a hit has, behind id and content. */
+static void write_facts(struct json_writer *w, const struct retrieve_hit *hit)
+{
+	char created_at[CLOCK_TEXT_SIZE];
+
+	clock_format(hit->context.created_at, created_at);
+	json_key_f64(w, "score", hit->score);
+	json_key_str(w, "type", hit->context.type);
+	json_key_str(w, "created_at", slice_cstr(created_at));
+	json_key_u64(w, "version", hit->context.version);
+}
+
+static void write_hit(
+	struct json_writer *w, const struct question *question, const struct retrieve_result *result, size_t index)
+{
+	const struct retrieve_hit *hit = &result->hits[index];
+
+	json_begin_object(w);
+	json_key_str(w, "id", hit->context.id);
+	json_key_raw(w, "content", hit->context.content);
+	write_facts(w, hit);
+	json_key_raw(w, "metadata", hit->context.metadata);
+	if (hit->context.source.len > 0)
+		json_key_str(w, "source", hit->context.source);
+	else
+		json_key_null(w, "source");
+	if (question->request.with_relations)
+		write_relations(w, &hit->context);
+	if (question->explain)
+		write_explain(w, question, result, index);
+	json_end_object(w);
+}
+
+/* An id can take six bytes for each of its own when escaped; what is left of the budget behind the facts is the
+ * excerpt's. It is cut from the content's JSON, whose escapes can double it. */
+static void write_excerpt(
+	struct json_writer *w, const struct question *question, const struct retrieve_hit *hit, size_t start)
+{
+	struct slice text = hit->context.content;
+	size_t used, room;
+
+	json_begin_object(w);
+	json_key_str(w, "id", hit->context.id);
+	write_facts(w, hit);
+	json_key_bool(w, "content_truncated", true);
+	json_write_name(w, S("content"));
+	used = w->out->len - start + sizeof "{\"excerpt\":\"\"}}";
+	room = question->budget > used ? (question->budget - used) / 2 : 0;
+	if (room < text.len) {
+		while (room > 0 && ((unsigned char)text.ptr[room] & 0xC0) == 0x80)
+			room--;
+		text.len = room;
+	}
+	json_begin_object(w);
+	json_key_str(w, "excerpt", text);
+	json_end_object(w);
+	json_end_object(w);
+}
+
+/* How many hits were written; *ret_truncated: the budget left hits out, or a part of the one that is there. */
+static size_t write_hits(struct json_writer *w, const struct question *question, const struct retrieve_result *result,
+	bool *ret_truncated)
+{
+	size_t start, written;
+
+	*ret_truncated = false;
+	json_write_name(w, S("results"));
+	json_begin_array(w);
+	start = w->out->len;
+	for (written = 0; written < result->count; written++) {
+		size_t before = w->out->len;
+		struct json_writer at = *w;
+
+		write_hit(w, question, result, written);
+		if (w->out->len - start <= question->budget || w->out->failed)
+			continue;
+		w->out->len = before;
+		*w = at;
+		*ret_truncated = true;
+		if (written > 0)
+			break;
+		write_excerpt(w, question, &result->hits[written++], start);
+		break;
+	}
+	json_end_array(w);
+	return written;
+}
+
+/* What was not asked has taken no time and is left out. */
+static void write_timing(struct json_writer *w, const char *name, int64_t elapsed_ns)
+{
+	if (elapsed_ns > 0)
+		json_key_f64(w, name, (double)(elapsed_ns / 1000) / 1000);
+}
+
+static void write_ways(struct json_writer *w, const struct retrieve_result *result)
+{
+	static const struct {
+		const char *mode, *backends;
+	} ways[] = {
+		[RETRIEVED_BY_TEXT] = {"text", "[\"text\"]"},
+		[RETRIEVED_BY_ID] = {"ids", "[\"contexts\"]"},
+		[RETRIEVED_ALL] = {"list", "[\"contexts\"]"},
+		[RETRIEVED_BY_VECTOR] = {"vector", "[\"vector\"]"},
+		[RETRIEVED_HYBRID] = {"hybrid", "[\"vector\",\"text\"]"},
+	};
+
+	json_key_str(w, "search_mode_used", slice_cstr(ways[result->way].mode));
+	json_write_name(w, S("backend_timings"));
+	json_begin_object(w);
+	write_timing(w, "embed", result->embed_ns);
+	write_timing(w, "vector", result->vector_ns);
+	write_timing(w, "text", result->search_ns);
+	write_timing(w, "contexts", result->load_ns);
+	json_end_object(w);
+	json_key_raw(w, "backends_used", slice_cstr(ways[result->way].backends));
+	json_write_name(w, S("degraded"));
+	json_begin_array(w);
+	for (size_t i = 0; i < result->degraded_count; i++)
+		json_write_str(w, result->degraded[i]);
+	json_end_array(w);
+}
+
+static void write_message(struct json_writer *w, const struct question *question, const struct retrieve_result *result,
+	size_t written, bool truncated)
+{
+	char text[160];
+
+	if (result->no_words)
+		snprintf(text, sizeof text,
+			"the query has no word in it, so nothing was searched; use words, or * for everything");
+	else if (result->way == RETRIEVED_BY_ID)
+		snprintf(text, sizeof text, "%zu shown, %llu of %zu ids found", written,
+			(unsigned long long)result->total, question->request.id_count);
+	else
+		snprintf(text, sizeof text, "%zu of %llu shown%s", written, (unsigned long long)result->total,
+			truncated ? "; max_tokens is used up" : "");
+	json_key_str(w, "message", slice_cstr(text));
+}
+
+static enum cs_status write_page(struct tool_call *call, const struct question *question,
+	const struct retrieve_result *result, struct cs_error *err)
+{
+	struct json_writer *w = call->out;
+	struct cursor next = {.question = question->hash};
+	struct slice cursor = {NULL, 0};
+	bool truncated;
+	size_t written;
+
+	json_begin_object(w);
+	json_key_bool(w, "success", true);
+	written = write_hits(w, question, result, &truncated);
+	next.number = question->request.offset + written;
+	if (written > 0 && next.number < result->total) {
+		cursor = cursor_write(call->op->arena, &next);
+		if (!cursor.ptr)
+			return cs_fail_memory(err);
+	}
+	json_key_u64(w, "total_count", result->total);
+	if (cursor.ptr)
+		json_key_str(w, "next_cursor", cursor);
+	write_ways(w, result);
+	json_key_bool(w, "truncated", truncated);
+	write_message(w, question, result, written, truncated);
+	json_end_object(w);
+	return CS_OK;
+}
+
+enum cs_status retrieve_context_run(struct tool_call *call, struct cs_error *err)
+{
+	struct question question = {0};
+	struct retrieve_result result;
+	enum cs_status status = read_question(call, &question, err);
+
+	if (status == CS_OK)
+		status = retrieve_contexts(call->store, call->op, &question.request, &result, err);
+	return status != CS_OK ? status : write_page(call, &question, &result, err);
+}

@@ -1,0 +1,235 @@
+/* retrieve_context, over the engine: ranking, filters, thresholds, pages, budgets. */
+#include "../support/tool_fixture.h"
+
+#define COUNT 40
+
+/* c00 to c39: each says "apple" once, and the later ones amid more other words, so that scores fall. */
+static void store_many(void)
+{
+	static char text[4096];
+
+	for (int i = 0; i < COUNT; i++) {
+		int len = snprintf(text, sizeof text,
+			"{\"id\":\"c%02d\",\"type\":\"%s\",\"metadata\":{\"source\":\"%s\",\"tags\":[\"all\",\"t%d\"],"
+			"\"n\":%d,\"status\":\"open\"},"
+			"\"content\":{\"text\":\"apple",
+			i, i % 2 ? "log" : "design", i % 5 ? "code" : "test_data", i % 4, i);
+
+		for (int word = 0; word < i; word++)
+			len += snprintf(text + len, sizeof text - (size_t)len, " w%dx%d", i, word);
+		snprintf(text + len, sizeof text - (size_t)len, "\"}}");
+		accepted("store_context", text);
+		clock_shift_ms((i + 1) * 1000);
+	}
+}
+
+static void the_best_hit_has_score_one(void **state)
+{
+	double first, second;
+
+	store_many();
+	accepted("retrieve_context", "{\"query\":\"apple\",\"explain\":true}");
+	assert_int_equal(num("total_count"), COUNT);
+	assert_int_equal(fx.reply.nodes[at("results")].count, 10);
+	assert_str("results.0.id", "c00");
+	assert_true(json_f64(&fx.reply, at("results.0.score"), &first) &&
+		    json_f64(&fx.reply, at("results.1.score"), &second));
+	assert_true(first == 1 && second < 1 && second > 0);
+	assert_str("search_mode_used", "text");
+	assert_str("backends_used.0", "text");
+	assert_says("degraded.0", "vector: no embedding model is set up; `context-store model pull`");
+	assert_str("results.0.source", "test_data");
+	assert_str("results.0.type", "design");
+	assert_int_equal(num("results.3.explain.text.rank"), 4);
+	assert_false(is_true("truncated"));
+	assert_int_equal(at("results.0.relationships"), JSON_NONE);
+	accepted("retrieve_context", "{\"query\":\"apple\",\"search_mode\":\"text\"}");
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+}
+
+/* Follows cursors to the end; true if every id came once, `expected` in all. */
+static void follow(const char *arguments, int expected)
+{
+	bool seen[COUNT] = {false};
+	char text[2048];
+	int count = 0;
+
+	snprintf(text, sizeof text, "{%s}", arguments);
+	for (int page = 0; page <= COUNT; page++) {
+		accepted("retrieve_context", text);
+		assert_int_equal(num("total_count"), expected);
+		for (uint32_t hit = json_first(&fx.reply, at("results")); hit != JSON_NONE;
+			hit = json_next(&fx.reply, at("results"), hit)) {
+			struct slice id = S("");
+			int n;
+
+			assert_true(json_str(&fx.reply, json_get(&fx.reply, hit, S("id")), &id));
+			n = (id.ptr[1] - '0') * 10 + id.ptr[2] - '0';
+			assert_false(seen[n]);
+			seen[n] = true;
+			count++;
+		}
+		if (at("next_cursor") == JSON_NONE)
+			break;
+		snprintf(text, sizeof text, "{%s,\"cursor\":\"" SLICE_FMT "\"}", arguments,
+			SLICE_ARG(str("next_cursor")));
+	}
+	assert_int_equal(count, expected);
+}
+
+static void pages_are_full_and_whole(void **state)
+{
+	store_many();
+	follow("\"query\":\"apple\",\"limit\":7", COUNT);
+	follow("\"query\":\"apple\",\"limit\":7,\"sort_by\":\"timestamp\"", COUNT);
+	follow("\"query\":\"*\",\"limit\":9", COUNT);
+	follow("\"query\":\"*\",\"limit\":9,\"type\":\"log\"", COUNT / 2);
+	follow("\"query\":\"apple\",\"max_tokens\":400,\"limit\":30", COUNT);
+	follow("\"query\":\"apple\",\"exclude_sources\":[\"test_data\"],\"limit\":3", COUNT - 8);
+}
+
+static void a_threshold_counts(void **state)
+{
+	int expected = 0;
+	char text[64];
+
+	store_many();
+	accepted("retrieve_context", "{\"query\":\"apple\",\"limit\":100}");
+	for (int i = 0; i < COUNT; i++) {
+		double score;
+
+		snprintf(text, sizeof text, "results.%d.score", i);
+		assert_true(json_f64(&fx.reply, at(text), &score));
+		expected += score >= 0.6;
+	}
+	assert_in_range(expected, 8, COUNT - 4);
+	follow("\"query\":\"apple\",\"score_threshold\":0.6,\"limit\":3", expected);
+	follow("\"query\":\"apple\",\"score_threshold\":0.6,\"limit\":100", expected);
+	follow("\"query\":\"apple\",\"score_threshold\":0.6,\"limit\":3,\"sort_by\":\"timestamp\"", expected);
+	follow("\"query\":\"apple\",\"score_threshold\":1", 1);
+	follow("\"query\":\"apple\",\"score_threshold\":0", COUNT);
+}
+
+static void filters_apply_before_the_search(void **state)
+{
+	store_many();
+	follow("\"query\":\"apple\",\"filters\":{\"tags\":[\"all\",\"t3\"]},\"limit\":4", COUNT / 4);
+	follow("\"query\":\"apple\",\"filters\":{\"metadata\":{\"n\":{\"gte\":10,\"lte\":19}}},\"limit\":4", 10);
+	follow("\"query\":\"apple\",\"filters\":{\"metadata\":{\"n\":[1,2.0,3,400]}}", 3);
+	follow("\"query\":\"apple\",\"filters\":{\"metadata\":{\"source\":\"test_data\"},\"status\":\"open\"}", 8);
+	follow("\"query\":\"apple\",\"filters\":{\"status\":\"closed\"}", 0);
+	follow("\"query\":\"apple\",\"filters\":{\"date_from\":\"2020-01-01\",\"date_to\":\"2020-12-31\"}", 0);
+	follow("\"query\":\"apple\",\"filters\":{\"date_from\":\"2020-01-01T00:00:00Z\"},\"limit\":100", COUNT);
+	refused("retrieve_context", "{\"query\":\"a\",\"filters\":{\"date_from\":\"soon\"}}", CS_VALIDATION,
+		"filters.date_from");
+	refused("retrieve_context", "{\"query\":\"a\",\"filters\":{\"metadata\":{\"n\":{\"gt\":1}}}}", CS_VALIDATION,
+		"filters.metadata.n must be");
+	refused("retrieve_context", "{\"query\":\"a\",\"filters\":{\"metadata\":{\"n\":[]}}}", CS_VALIDATION,
+		"filters.metadata.n must be");
+	refused("retrieve_context", "{\"query\":\"a\",\"filters\":{\"tag\":[\"x\"]}}", CS_VALIDATION,
+		"filters.tag is not known; did you mean tags?");
+}
+
+static void newest_first_when_asked(void **state)
+{
+	store_many();
+	accepted("retrieve_context", "{\"query\":\"apple\",\"sort_by\":\"timestamp\",\"explain\":true}");
+	assert_str("results.0.id", "c39");
+	assert_int_equal(num("results.1.explain.recency.rank"), 2);
+	accepted("retrieve_context", "{\"query\":\"*\",\"type\":\"design\"}");
+	assert_str("results.0.id", "c38");
+	assert_str("search_mode_used", "list");
+}
+
+static void ids_are_read_in_their_order(void **state)
+{
+	store_many();
+	accepted("retrieve_context", "{\"ids\":[\"c07\",\"missing\",\"c03\",\"c07\"],\"limit\":1}");
+	assert_int_equal(num("total_count"), 2);
+	assert_str("results.0.id", "c07");
+	assert_str("results.1.id", "c03");
+	assert_str("search_mode_used", "ids");
+}
+
+static void a_budget_is_kept(void **state)
+{
+	static char text[20000];
+	int head = snprintf(text, sizeof text, "{\"type\":\"log\",\"id\":\"big\",\"content\":{\"text\":\"pear \\\"");
+
+	store_many();
+	accepted("retrieve_context", "{\"query\":\"apple\",\"limit\":30,\"max_tokens\":1000}");
+	assert_true(is_true("truncated"));
+	assert_in_range(fx.out.len, 2500, 4000);
+	assert_true(at("next_cursor") != JSON_NONE);
+	for (int i = 0; i < 5000; i++)
+		head += snprintf(text + head, sizeof text - (size_t)head, "%s", i % 2 ? "\xC3\xBC" : "x");
+	snprintf(text + head, sizeof text - (size_t)head, "\"}}");
+	accepted("store_context", text);
+	accepted("retrieve_context", "{\"query\":\"pear\",\"max_tokens\":300}");
+	assert_true(is_true("results.0.content_truncated"));
+	assert_says("results.0.content.excerpt", "pear");
+	assert_in_range(fx.out.len, 500, 1200);
+	assert_int_equal(at("next_cursor"), JSON_NONE);
+	assert_true(is_true("truncated"));
+}
+
+static void cursors_belong_to_their_question(void **state)
+{
+	char text[1024], cursor[512];
+
+	store_many();
+	accepted("retrieve_context", "{\"query\":\"apple\",\"limit\":5}");
+	snprintf(cursor, sizeof cursor, SLICE_FMT, SLICE_ARG(str("next_cursor")));
+	snprintf(text, sizeof text, "{\"query\":\"apple\",\"limit\":8,\"explain\":true,\"cursor\":\"%s\"}", cursor);
+	accepted("retrieve_context", text);
+	assert_int_equal(num("results.0.explain.text.rank"), 6);
+	snprintf(text, sizeof text, "{\"query\":\"apples\",\"cursor\":\"%s\"}", cursor);
+	refused("retrieve_context", text, CS_VALIDATION, "another question");
+	snprintf(text, sizeof text, "{\"query\":\"apple\",\"type\":\"log\",\"cursor\":\"%s\"}", cursor);
+	refused("retrieve_context", text, CS_VALIDATION, "another question");
+	snprintf(
+		text, sizeof text, "{\"query\":\"apple\",\"filters\":{\"status\":\"open\"},\"cursor\":\"%s\"}", cursor);
+	refused("retrieve_context", text, CS_VALIDATION, "another question");
+	cursor[3] = cursor[3] == 'A' ? 'B' : 'A';
+	snprintf(text, sizeof text, "{\"query\":\"apple\",\"cursor\":\"%s\"}", cursor);
+	refused("retrieve_context", text, CS_VALIDATION, "damaged");
+}
+
+static void what_cannot_be_asked_is_refused(void **state)
+{
+	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"vector\"}", CS_EMBEDDING_UNAVAILABLE,
+		"context-store model pull");
+	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"graph\"}", CS_VALIDATION,
+		"graph does not exist yet; modes that do: text, vector, hybrid, auto");
+	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"kv\"}", CS_VALIDATION, "get_agent_state");
+	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"magic\"}", CS_VALIDATION,
+		"search_mode must be one of");
+	refused("retrieve_context", "{}", CS_MISSING_PARAMETER, "query");
+	refused("retrieve_context", "{\"query\":\"a\",\"type\":\"idea\"}", CS_VALIDATION, "type must be one of");
+	refused("retrieve_context", "{\"query\":\"a\",\"limit\":0,\"score_threshold\":1.5}", CS_VALIDATION,
+		"limit must be a whole number from 1 to 100, not 0; score_threshold must be a number from 0 to 1, not "
+		"1.5");
+	refused("retrieve_context", "{\"query\":\"a\",\"ids\":[]}", CS_VALIDATION, "ids");
+	accepted("retrieve_context", "{\"query\":\"!?\"}");
+	assert_int_equal(num("total_count"), 0);
+	assert_says("message", "no word");
+}
+
+#define T(function) cmocka_unit_test_setup_teardown(function, fx_setup, fx_teardown)
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		T(the_best_hit_has_score_one),
+		T(pages_are_full_and_whole),
+		T(a_threshold_counts),
+		T(filters_apply_before_the_search),
+		T(newest_first_when_asked),
+		T(ids_are_read_in_their_order),
+		T(a_budget_is_kept),
+		T(cursors_belong_to_their_question),
+		T(what_cannot_be_asked_is_refused),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
