@@ -1,0 +1,78 @@
+/* Set-up of long-running processes.
+ *
+ * malloc gets two arenas a core at most, and not glibc's eight: with a hundred worker threads the default keeps tens of
+ * megabytes of freed memory in arenas nobody uses. */
+#include "cli/process.h"
+
+#include <malloc.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/resource.h>
+
+#define RESPONSE_MAX  (64u << 20)  /* bytes of one reply */
+#define ARENA_CEILING (256u << 20) /* bytes one request may take */
+
+extern char **environ;
+
+void process_prepare(void)
+{
+	struct rlimit files;
+
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store, and no reason to die */
+	mallopt(M_ARENA_MAX, (int)(2 * process_cores()));
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+		files.rlim_cur = files.rlim_max;
+		/* Where it is refused the old limit holds, and doctor tells it. */
+		(void)setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+unsigned process_cores(void)
+{
+	cpu_set_t set;
+
+	if (sched_getaffinity(0, sizeof set, &set) != 0)
+		return 1;
+	return CPU_COUNT(&set) > 0 ? (unsigned)CPU_COUNT(&set) : 1;
+}
+
+struct workers_options process_workers(const struct config *config)
+{
+	return (struct workers_options){
+		.workers_min = 1,
+		.workers_max = (unsigned)config_int(config, SETTING_WORKERS_MAX),
+		.queue_max = (unsigned)config_int(config, SETTING_QUEUE_MAX),
+		.gate_width = process_cores(),
+	};
+}
+
+struct server_options process_server(const struct config *config)
+{
+	struct server_options options = {
+		.connections_max = (unsigned)config_int(config, SETTING_CONNECTIONS_MAX),
+		.limits = HTTP_LIMITS_DEFAULT,
+		.header_timeout_s = config_int(config, SETTING_HEADER_TIMEOUT),
+		.body_timeout_s = config_int(config, SETTING_BODY_TIMEOUT),
+		.idle_timeout_s = config_int(config, SETTING_IDLE_TIMEOUT),
+		.arena_ceiling = ARENA_CEILING,
+		.response_max = RESPONSE_MAX,
+	};
+
+	options.limits.body = (uint64_t)config_int(config, SETTING_BODY_MAX);
+	return options;
+}
+
+struct mcp_options process_mcp(const struct config *config, struct tool_host host, struct workers *workers)
+{
+	return (struct mcp_options){
+		.host = host,
+		.workers = workers,
+		.sessions_max = (unsigned)config_int(config, SETTING_SESSIONS_MAX),
+		.request_timeout_s = config_int(config, SETTING_REQUEST_TIMEOUT),
+		.response_max = RESPONSE_MAX,
+		.message_max = (size_t)config_int(config, SETTING_BODY_MAX),
+		.allowed_hosts = config_str(config, SETTING_ALLOWED_HOSTS),
+		.environment = environ,
+	};
+}

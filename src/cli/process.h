@@ -1,0 +1,19 @@
+/* What a long-running process sets up for itself, and options that serve and stdio share. Threads: the main one. */
+#ifndef CS_CLI_PROCESS_H
+#define CS_CLI_PROCESS_H
+
+#include "base/config.h"
+#include "mcp/mcp.h"
+
+/* SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas. */
+void process_prepare(void);
+
+/* Cores this process may run on, at least 1. */
+unsigned process_cores(void);
+
+struct workers_options process_workers(const struct config *);
+/* Limits and time-outs of the settings; host, port and unix_path are left to the caller. */
+struct server_options process_server(const struct config *);
+struct mcp_options process_mcp(const struct config *, struct tool_host, struct workers *);
+
+#endif

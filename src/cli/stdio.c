@@ -1,0 +1,147 @@
+/* `context-store stdio`: what an editor starts.
+ *
+ * Most of these processes are only asked what they can do, and some clients start one, look, and kill it; so nothing is
+ * opened until a tool is called (cli/host.c). Whoever then becomes the owner of the data directory answers the others
+ * on DIR/owner.sock from a second loop on a thread of its own, made at that moment.
+ *
+ * The end. End of input: the protocol has answered everything, the loop ends, and all is closed in order. SIGTERM or
+ * SIGINT: a process without an open store ends at once, an owner closes the store first (what was acknowledged is
+ * durable in both); nothing waits for the client. */
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/log.h"
+#include "cli/commands.h"
+#include "cli/data_dir.h"
+#include "cli/host.h"
+#include "cli/owner_http.h"
+#include "cli/process.h"
+#include "cli/signals.h"
+
+struct editor {
+	const struct config *config;
+	struct arena arena;
+	struct slice dir;
+	struct host *host;
+	struct workers *workers;
+	struct mcp *mcp;
+	struct loop *loop;
+	/* Of an owner: the second loop and what it serves. */
+	struct loop *owner_loop;
+	struct server *server;
+	struct owner_http owner_http;
+};
+
+static void owner_loop_drained(void *self)
+{
+	loop_stop(((struct editor *)self)->owner_loop);
+}
+
+static enum cs_status answer_others(struct editor *e, struct cs_error *err)
+{
+	struct server_options options = process_server(e->config);
+	struct loop *loop;
+	enum cs_status status;
+
+	options.unix_path = arena_printf(&e->arena, SLICE_FMT "/" OWNER_SOCKET, SLICE_ARG(e->dir));
+	if (!options.unix_path.ptr)
+		return cs_fail_memory(err);
+	e->owner_http = (struct owner_http){.inner = mcp_http(e->mcp), .host = e->host, .workers = e->workers};
+	status = loop_new(&loop, err);
+	if (status != CS_OK)
+		return status;
+	status = server_new(&loop, 1, &options, owner_http_handler(&e->owner_http), &e->server, err);
+	if (status != CS_OK) {
+		loop_free(loop);
+		return status;
+	}
+	e->owner_loop = loop;
+	return loop_start(loop, "owner", err);
+}
+
+/* On the worker of the call that opened the store. Without the socket this process works and others wait in vain. */
+static void owned(void *self)
+{
+	struct editor *e = self;
+	struct cs_error err;
+
+	if (answer_others(e, &err) != CS_OK)
+		log_write(LOG_WARNING, "other processes cannot reach this store",
+			log_str("reason", slice_cstr(err.text)), LOG_END);
+}
+
+/* Order as in serve.c, on the main thread. */
+static void close_store(struct editor *e)
+{
+	if (e->server) {
+		server_drain(e->server, config_int(e->config, SETTING_DRAIN_TIMEOUT), owner_loop_drained, e);
+		loop_join(e->owner_loop);
+	}
+	workers_free(e->workers);
+	e->workers = NULL;
+	host_close(e->host);
+	e->host = NULL;
+}
+
+static void on_signal(void *self, int number)
+{
+	struct editor *e = self;
+
+	if (host_is_owner(e->host))
+		close_store(e);
+	_exit(CLI_DONE);
+}
+
+static void ended(void *self)
+{
+	struct editor *e = self;
+
+	signals_stop();
+	loop_stop(e->loop);
+}
+
+static enum cs_status start(struct editor *e, struct cs_error *err)
+{
+	const struct workers_options workers = process_workers(e->config);
+	struct host_options host = {.dir = e->dir, .command = "stdio", .config = e->config, .owned = owned, .self = e};
+	struct mcp_options mcp;
+	enum cs_status status = host_new(&host, &e->host, err);
+
+	if (status == CS_OK)
+		status = loop_new(&e->loop, err);
+	if (status == CS_OK)
+		status = workers_new(&workers, &e->workers, err);
+	if (status != CS_OK)
+		return status;
+	signals_watch(e->loop, on_signal, e);
+	mcp = process_mcp(e->config, host_tools(e->host), e->workers);
+	status = mcp_new(&mcp, &e->mcp, err);
+	if (status != CS_OK)
+		return status;
+	host_keys_configured(e->host, mcp_keys_configured(e->mcp));
+	return mcp_stdio_start(e->mcp, e->loop, STDIN_FILENO, STDOUT_FILENO, ended, e, err);
+}
+
+enum cli_exit stdio_command(struct invocation *inv)
+{
+	struct editor e = {.config = inv->config};
+	struct cs_error err;
+	enum cs_status status;
+
+	process_prepare();
+	arena_init(&e.arena, NULL, 0, 1u << 20);
+	status = data_dir_resolve(inv->config, &e.arena, &e.dir, &err);
+	if (status == CS_OK)
+		status = start(&e, &err);
+	if (status != CS_OK)
+		return cli_fail(&err);
+	loop_run(e.loop);
+	close_store(&e);
+	if (e.server)
+		server_free(e.server);
+	loop_free(e.owner_loop);
+	mcp_free(e.mcp);
+	loop_free(e.loop);
+	arena_release(&e.arena);
+	return CLI_DONE;
+}
