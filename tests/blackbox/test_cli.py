@@ -1,0 +1,394 @@
+#!/usr/bin/env python3
+"""The command line: every command, typos, exit codes, and what goes to which stream."""
+import json
+import os
+import pathlib
+import pty
+import re
+import signal
+import socket
+
+from blackbox import (ROOT, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
+
+COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "config", "doctor", "version", "help"]
+
+
+def version():
+    """version and --version print name and version"""
+    header = (ROOT / "src/base/version.h").read_text()
+    wanted = "context-store " + re.search(r'CS_VERSION "([^"]+)"', header).group(1) + "\n"
+    equal(result("version"), wanted)
+    equal(result("--version"), wanted)
+
+
+def overview():
+    """--help lists each command and setting, on standard output"""
+    out = result("--help")
+    for name in COMMANDS:
+        contains(out, f"\n  {name} ")
+    table = (ROOT / "src/base/settings_table.h").read_text()
+    for flag in re.findall(r'^SETTING\(\w+, "([^"]+)"', table, re.M):
+        contains(out, f"--{flag}")
+    equal(result("help"), out)
+    equal(result("-h"), out)
+
+
+def no_command():
+    """without a command the help goes to standard error, exit 2"""
+    code, out, err = command()
+    equal((code, out), (2, ""))
+    contains(err, "usage: context-store COMMAND")
+
+
+def help_of_each():
+    """help COMMAND and COMMAND --help are the same and tell the usage"""
+    for name in COMMANDS:
+        out = result("help", name)
+        contains(out, f"usage: context-store {name}")
+        equal(result(name, "--help"), out, name)
+
+
+def typos():
+    """a mistyped word gets the nearest right one, and exit 2"""
+    for words, wanted in [(("serv",), "did you mean serve?"), (("serve", "--prot", "1"), "did you mean --port?"),
+                          (("search", "x", "--limt", "1"), "did you mean --limit?"), (("help", "doctr"), "did you mean doctor?"),
+                          (("config", "prot"), "did you mean port?")]:
+        code, out, err = command(*words)
+        equal((code, out), (2, ""), str(words))
+        contains(err, wanted)
+    code, out, err = command("xyzzyplugh")
+    equal((code, out), (2, ""))
+    equal("did you mean" in err, False, "a hint for a word that is like none")
+
+
+def wrong_usage():
+    """missing and surplus words, values and options are wrong usage"""
+    for words in [("store",), ("store", "decision"), ("store", "a", "b", "c"), ("search",), ("get",), ("get", "a", "b"),
+                  ("restore",), ("serve", "now"), ("serve", "--port"), ("serve", "--port", "http"), ("serve", "--port=70000"),
+                  ("store", "decision", "x", "--title"), ("search", "x", "--json=1"), ("delete", "x"), ("forget", "x"),
+                  ("serve", "-p", "1"), ("reference", "nothing")]:
+        code, out, err = command(*words)
+        equal((code, out), (2, ""), str(words))
+        contains(err, "context-store: ")
+
+
+def config():
+    """config prints value and origin: flag > environment > file > default"""
+    with directory() as path:
+        file = pathlib.Path(path, "settings")
+        file.write_text("# mine\nport = 8101\nloops = 3\nqueue-max = 77\n")
+        env = environment(MCP_SERVER_PORT="8102", CONTEXT_STORE_LOOPS="2", CONTEXT_STORE_CONFIG=str(file))
+        found = json.loads(result("config", "--json", "--port", "8103", env=env))
+        equal((found["port"]["value"], found["port"]["origin"]), (8103, "flag"))
+        equal((found["loops"]["value"], found["loops"]["origin"]), (2, "environment"))
+        equal((found["queue-max"]["value"], found["queue-max"]["origin"]), (77, "file"))
+        equal((found["body-max"]["value"], found["body-max"]["origin"]), (4194304, "default"))
+        text = result("config", "--config", str(file))
+        contains(text, "8101")
+        contains(text, "line 2")
+        equal(len(result("config", "port").splitlines()), 2)
+
+
+def config_wrong():
+    """a wrong variable or file is a failure that names the place"""
+    code, out, err = command("config", env=environment(MCP_SERVER_PORT="http"))
+    equal((code, out), (1, ""))
+    contains(err, "MCP_SERVER_PORT")
+    with directory() as path:
+        file = pathlib.Path(path, "settings")
+        file.write_text("prot = 1\n")
+        code, out, err = command("config", env=environment(CONTEXT_STORE_CONFIG=str(file)))
+        equal((code, out), (1, ""))
+        contains(err, "port")
+    equal(command("config", "--log-level", "loud")[0], 2)
+    equal(command("version", env=environment(MCP_SERVER_PORT="http"))[0], 0, "version with broken settings")
+
+
+def store_search_get():
+    """store prints the id; search and get find it"""
+    with directory() as path:
+        where = ("--data-dir", path + "/new/store")
+        first = result("store", "decision", "Use SQLite for everything", "--title", "Storage", "--tag", "db", "--tag", "core",
+                       "--meta", "author=ann", "--meta", "n:=3", "--relate", "refines:plan-1", *where).strip()
+        second = result("store", "log", "-", *where, stdin='{"title": "Piped", "steps": ["one", "two"]}').strip()
+        file = pathlib.Path(path, "note.md")
+        file.write_text("# A note on elephants\n")
+        third = result("store", "design", f"@{file}", "--id", "note-1", *where).strip()
+        equal(third, "note-1")
+        equal(len({first, second, third}), 3)
+        found = json.loads(result("search", "sqlite", "--json", *where))
+        equal([hit["id"] for hit in found["results"]], [first])
+        contains(result("search", "elephants", *where), "note-1")
+        equal(json.loads(result("search", "sqlite", "elephants", "steps", "two", "--type", "log", "--json", *where))["total_count"], 1)
+        one = json.loads(result("get", first, "--json", *where))
+        equal(one["content"], {"title": "Storage", "text": "Use SQLite for everything"})
+        equal((one["metadata"]["author"], one["metadata"]["n"], one["metadata"]["tags"]), ("ann", 3, ["db", "core"]))
+        text = result("get", first, *where)
+        for part in ("decision", "Use SQLite for everything", "plan-1", "ann"):
+            contains(text, part)
+        equal(os.stat(path + "/new/store").st_mode & 0o777, 0o700)
+        equal(os.stat(path + "/new/store/context-store.db").st_mode & 0o077, 0)
+
+
+def versions():
+    """storing under an id again makes a version; history shows both; if-version guards"""
+    with directory() as path:
+        where = ("--data-dir", path)
+        result("store", "log", "first words", "--id", "a", *where)
+        result("store", "log", "second words", "--id", "a", "--if-version", "1", *where)
+        code, out, err = command("store", "log", "third", "--id", "a", "--if-version", "1", *where)
+        equal((code, out), (1, ""))
+        contains(err, "version")
+        history = json.loads(result("get", "a", "--history", "--json", *where))["history"]
+        equal([entry["version"] for entry in history], [2, 1])
+        equal([entry["content"]["text"] for entry in history], ["second words", "first words"])
+        contains(result("get", "a", "--history", *where), "first words")
+
+
+def remove_and_restore():
+    """delete and forget hide, restore brings back, --hard does not come back"""
+    with directory() as path:
+        where = ("--data-dir", path)
+        result("store", "log", "walrus one", "--id", "a", *where)
+        result("store", "log", "walrus two", "--id", "b", *where)
+        result("store", "log", "walrus three", "--id", "c", *where)
+        result("delete", "a", "--reason", "a good reason", *where)
+        result("forget", "b", "--reason", "a good reason", "--retention-days", "3", *where)
+        result("delete", "c", "--hard", "--reason", "a good reason", *where)
+        equal(json.loads(result("search", "walrus", "--json", *where))["total_count"], 0)
+        code, out, err = command("get", "a", *where)
+        equal((code, out), (1, ""))
+        contains(err, "no context has the id a")
+        result("restore", "a", *where)
+        result("restore", "b", *where)
+        equal(command("restore", "c", *where)[0], 1)
+        equal(json.loads(result("search", "walrus", "--json", *where))["total_count"], 2)
+        equal(command("delete", "a", "--reason", "no", *where)[0], 1, "a reason that is too short")
+
+
+def restore_through_owner():
+    """restore and history go through the process that owns the directory"""
+    with directory() as path, Server(path) as server:
+        where = ("--data-dir", path)
+        result("store", "log", "narwhal", "--id", "a", *where)
+        result("delete", "a", "--reason", "a good reason", *where)
+        result("restore", "a", *where)
+        equal(server.tool("retrieve_context", query="narwhal")[1]["total_count"], 1)
+        equal(len(json.loads(result("get", "a", "--history", "--json", *where))["history"]) >= 1, True)
+        code, _, err = command("restore", "nothing", *where)
+        equal(code, 1)
+        contains(err, "nothing")
+
+
+def bad_input():
+    """what cannot be stored is one line on standard error, exit 1, and nothing on standard output"""
+    with directory() as path:
+        where = ("--data-dir", path)
+        file = pathlib.Path(path, "broken.json")
+        file.write_text('{"a": ')
+        for words, stdin in [(("store", "nonsense", "x"), b""), (("store", "log", f"@{file}"), b""),
+                             (("store", "log", "@/no/such/file"), b""), (("store", "log", "-"), b"\xff\xfe"),
+                             (("store", "log", "x", "--meta", "novalue"), b""), (("store", "log", "x", "--meta", "k:={"), b""),
+                             (("store", "log", "x", "--relate", "alone"), b""), (("store", "log", "x", "--if-version", "one"), b"")]:
+            code, out, err = command(*words, *where, stdin=stdin)
+            equal((code, out, err.count("\n")), (1, "", 1), f"{words}: {err}")
+
+
+def no_store_yet():
+    """reading where no store is says so and creates nothing"""
+    with directory() as path:
+        missing = path + "/missing"
+        for words in [("search", "x"), ("get", "x"), ("restore", "x")]:
+            code, out, err = command(*words, "--data-dir", missing)
+            equal((code, out), (1, ""), str(words))
+            contains(err, "no store in")
+        equal(os.path.exists(missing), False)
+
+
+def places():
+    """the data directory: XDG_DATA_HOME, then HOME, then the user database"""
+    with directory() as path:
+        result("store", "log", "x", env=environment(XDG_DATA_HOME=path + "/x"))
+        equal(os.path.exists(path + "/x/context-store/context-store.db"), True)
+        result("store", "log", "x", env=environment(HOME=path + "/h"))
+        equal(os.path.exists(path + "/h/.local/share/context-store/context-store.db"), True)
+        result("store", "log", "x", env=environment(HOME=path + "/h2", XDG_DATA_HOME="relative"))
+        equal(os.path.exists(path + "/h2/.local/share/context-store/context-store.db"), True)
+    out = command("doctor", "--json", "--port", "0", env=environment(HOME=None))[1]
+    contains(out, "/.local/share/context-store")
+
+
+def doctor():
+    """doctor is content with a good store, and says what is wrong with a bad one"""
+    with directory() as path:
+        where = ("--data-dir", path, "--port", "0")
+        os.chmod(path, 0o700)
+        result("store", "log", "x", "--data-dir", path)
+        found = json.loads(result("doctor", "--json", *where))
+        equal(found["success"], True)
+        equal({check["verdict"] for check in found["checks"]} <= {"ok", "warning"}, True)
+        contains(result("doctor", *where), "integrity")
+        listener, port = taken_port()
+        with listener:
+            code, out, err = command("doctor", "--data-dir", path, "--port", str(port))
+            equal(code, 1)
+            contains(out, f"port {port}")
+            contains(out, f"process {os.getpid()}")
+        pathlib.Path(path, "context-store.db").write_bytes(b"this is no database at all" * 400)
+        code, out, err = command("doctor", *where)
+        equal(code, 1)
+        contains(out, "fault    integrity")
+        contains(out, "->")
+
+
+def doctor_creates_nothing():
+    """doctor on a directory that is not there creates nothing and finds nothing wrong"""
+    with directory() as path:
+        result("doctor", "--data-dir", path + "/none", "--port", "0")
+        equal(os.path.exists(path + "/none"), False)
+
+
+def foreign_file():
+    """a damaged or foreign database file is refused with a sentence, and not touched"""
+    with directory() as path:
+        file = pathlib.Path(path, "context-store.db")
+        file.write_bytes(b"not a database" * 1000)
+        before = file.read_bytes()
+        for words in [("search", "x"), ("store", "log", "x"), ("serve", "--port", "0")]:
+            code, out, err = command(*words, "--data-dir", path)
+            equal((code, out), (1, ""), str(words))
+            contains(err, path)
+        equal(file.read_bytes(), before)
+
+
+def read_only_directory():
+    """a directory that cannot be written says how to mend it"""
+    with directory() as path:
+        blocker = pathlib.Path(path, "file")
+        blocker.write_text("")
+        code, out, err = command("store", "log", "x", "--data-dir", f"{blocker}/store")
+        equal((code, out), (1, ""))
+        contains(err, "--data-dir")
+
+
+def escapes():
+    """stored control characters do not reach the terminal"""
+    with directory() as path:
+        where = ("--data-dir", path)
+        result("store", "log", "-", "--id", "a", *where, stdin='{"text": "zebra \\u001b[31mred\\u0007"}')
+        for words in [("get", "a"), ("search", "zebra")]:
+            out = result(*words, *where)
+            equal("\x1b" in out or "\x07" in out, False, str(words))
+            contains(out, "red")
+
+
+def tables_fit():
+    """on a terminal a table is no wider than the window and bold unless NO_COLOR; elsewhere it is plain and whole"""
+    import fcntl
+    import struct
+    import subprocess
+    import termios
+
+    from blackbox import PROGRAM, WAIT_S
+
+    def on_terminal(env):
+        try:
+            master, slave = pty.openpty()
+        except OSError as why:
+            raise Skip(f"no terminal can be made here: {why}") from why
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+        child = subprocess.Popen([PROGRAM, "search", "giraffe", "--data-dir", path], stdout=slave, stderr=subprocess.DEVNULL, env=env)
+        os.close(slave)
+        out = b""
+        try:
+            while piece := os.read(master, 65536):
+                out += piece
+        except OSError:  # the other side has closed
+            pass
+        os.close(master)
+        equal(child.wait(WAIT_S), 0)
+        return out.decode()
+
+    with directory() as path:
+        title = "giraffe " + "long " * 60
+        result("store", "log", "x", "--title", title, "--data-dir", path)
+        plain = result("search", "giraffe", "--data-dir", path)
+        contains(plain, title.strip())
+        equal("\x1b" in plain, False)
+        shown = on_terminal(environment(TERM="xterm"))
+        contains(shown, "\x1b[1m")
+        bare = re.sub("\x1b\\[[0-9]*m", "", shown)
+        equal(max(len(line) for line in bare.splitlines()) <= 60, True, bare)
+        contains(bare, "…")
+        equal("\x1b" in on_terminal(environment(TERM="xterm", NO_COLOR="1")), False)
+
+
+def full_output():
+    """a result that cannot be written is a failure"""
+    import subprocess
+
+    from blackbox import PROGRAM, WAIT_S
+
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S)
+        equal(done.returncode, 1)
+        done = subprocess.run([PROGRAM, "config"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S)
+        equal(done.returncode, 1)
+
+
+def port_in_use():
+    """serve on a used port says who has it and what to do"""
+    listener, port = taken_port()
+    with listener, directory() as path:
+        code, out, err = command("serve", "--data-dir", path, "--port", str(port))
+        equal((code, out), (1, ""))
+        contains(err, f"port {port} of 127.0.0.1 is in use by process {os.getpid()}")
+        contains(err, "--port")
+
+
+def port_of_another_server():
+    """two servers do not share a port, although each shares its own among its loops"""
+    with directory() as first, directory() as second, Server(first) as server:
+        code, out, err = command("serve", "--data-dir", second, "--port", str(server.port))
+        equal((code, out), (1, ""))
+        contains(err, f"is in use by process {server.child.pid} (context-store)")
+        equal(server.tool("update_scratchpad", agent_id="a", key="k", content="v")[0], 200)
+
+
+def exposure():
+    """serve refuses an address beyond loopback without API keys, and says the way out"""
+    with directory() as path:
+        code, out, err = command("serve", "--data-dir", path, "--host", "0.0.0.0", "--port", "0")
+        equal((code, out), (1, ""))
+        contains(err, "API_KEY_")
+        env = environment(API_KEY_ANN="a-long-secret-key:ann:admin:false")
+        with Server(path, "--host", "0.0.0.0", env=env) as server:
+            equal(server.stop(), 0)
+            equal("a-long-secret-key" in "".join(server.said), False)
+
+
+def signals():
+    """SIGTERM and SIGINT drain and end with 0; standard output stays empty"""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with directory() as path, Server(path) as server:
+            equal(server.tool("update_scratchpad", agent_id="a", key="k", content="v")[0], 200)
+            equal(server.stop(number), 0)
+            equal(server.child.stdout.read(), b"")
+
+
+def second_signal():
+    """a second SIGINT ends a server that still waits for a request, at once and with 1"""
+    with directory() as path, Server(path) as server, socket.create_connection(("127.0.0.1", server.port)) as client:
+        # The interim reply tells that the server is in the middle of this request.
+        client.sendall(b"POST /tools/get_agent_state HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\nExpect: 100-continue\r\n\r\n")
+        contains(client.recv(1000).decode(), "100 Continue")
+        client.sendall(b"{")
+        server.child.send_signal(signal.SIGINT)
+        server.wait_for("draining")
+        equal(server.stop(signal.SIGINT), 1)
+        equal(result("doctor", "--data-dir", path, "--port", "0").count("fault"), 0)
+
+
+run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, store_search_get, versions,
+    remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_creates_nothing, foreign_file,
+    read_only_directory, escapes, tables_fit, full_output, port_in_use, port_of_another_server, exposure, signals, second_signal)

@@ -1,0 +1,118 @@
+#!/usr/bin/env python3
+"""The life of a stdio process: it opens late, ends at once, and answers what is in flight at end of input."""
+import json
+import os
+import signal
+
+from blackbox import (Peer, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
+
+
+def opens_late():
+    """initialize and tools/list touch nothing; the first tool call opens the store"""
+    with directory() as path:
+        place = path + "/store"
+        with Peer(place) as peer:
+            equal(len(peer.request("tools/list")["result"]["tools"]) >= 6, True)
+            peer.request("ping")
+            equal(os.path.exists(place), False)
+            peer.tool("update_scratchpad", agent_id="a", key="k", content="v")
+            equal(owner_of(place), peer.child.pid)
+
+
+def idle_signals():
+    """SIGTERM and SIGINT end an idle process with 0, before and after the greeting"""
+    for number in (signal.SIGTERM, signal.SIGINT):
+        with directory() as path, Peer(path + "/store") as peer:
+            peer.child.send_signal(number)
+            equal(peer.child.wait(WAIT_S), 0)
+            equal(os.path.exists(path + "/store"), False)
+
+
+def owner_signals():
+    """SIGTERM ends an owner with 0, and what was acknowledged is there"""
+    with directory() as path:
+        with Peer(path) as peer:
+            peer.tool("update_scratchpad", agent_id="a", key="k", content="kept")
+            peer.child.terminate()
+            equal(peer.child.wait(WAIT_S), 0)
+        equal(owner_of(path), None, "the store was not closed: the lock still names an owner")
+        with Peer(path) as peer:
+            equal(peer.tool("get_agent_state", agent_id="a", key="k", prefix="scratchpad")["data"]["content"], "kept")
+
+
+def signals_upon_signals():
+    """SIGTERM again and again, alone or behind the end of input, ends an owner with 0"""
+    for closes in (False, True) * 10:
+        with directory() as path, Peer(path) as peer:
+            peer.tool("update_scratchpad", agent_id="a", key="k", content="kept")
+            if closes:
+                peer.child.stdin.close()
+            while peer.child.poll() is None:
+                peer.child.terminate()
+            equal(peer.child.returncode, 0)
+            equal(owner_of(path), None, "the lock still names an owner")
+
+
+def end_of_input():
+    """end of input answers what is in flight, then ends with 0"""
+    with directory() as path, Peer(path) as peer:
+        sent = [peer.send("tools/call", {"name": "update_scratchpad", "arguments": {"agent_id": "a", "key": f"k{n}", "content": "v"}})
+                for n in range(100)]
+        peer.child.stdin.close()
+        replies = [json.loads(line) for line in peer.child.stdout]
+        equal(sorted(reply["id"] for reply in replies), sent)
+        equal({reply["result"]["structuredContent"]["success"] for reply in replies}, {True})
+        equal(peer.child.wait(WAIT_S), 0)
+        equal(peer.child.stderr.read().decode(), "")
+
+
+def end_of_input_idle():
+    """end of input without a word ends with 0 and touches nothing"""
+    with directory() as path:
+        equal(command("stdio", "--data-dir", path + "/store"), (0, "", ""))
+        equal(os.path.exists(path + "/store"), False)
+
+
+def only_messages():
+    """standard output carries protocol messages only, whatever is logged"""
+    with directory() as path, Peer(path, "--log-level", "debug", greet=False) as peer:
+        peer.child.stdin.write(b"this is no JSON\n")
+        peer.child.stdin.flush()
+        equal(peer.receive()["error"]["code"], -32700)
+        peer.greet()
+        peer.tool("update_scratchpad", agent_id="a", key="k", content="v")
+        peer.child.stdin.close()
+        for line in peer.child.stdout:
+            equal(json.loads(line)["jsonrpc"], "2.0")
+
+
+def no_home():
+    """without HOME the user database names the home"""
+    with directory():
+        with Peer(None, env=environment(HOME=None)) as peer:
+            equal(len(peer.request("tools/list")["result"]["tools"]) >= 6, True)
+
+
+def opening_fails():
+    """a store that cannot be opened is a failed call, and the process stays up"""
+    with directory() as path:
+        with open(path + "/file", "w", encoding="utf-8"):
+            pass
+        with Peer(path + "/file/store") as peer:
+            for _ in range(2):
+                reply = peer.tool("get_agent_state", agent_id="a", key="k")
+                equal((reply["success"], reply["error_type"]), (False, "storage_unavailable"))
+                contains(reply["message"], "--data-dir")
+            equal("result" in peer.request("ping"), True)
+
+
+def reader_gone():
+    """a client that closes its end of standard output ends the process"""
+    with directory() as path, Peer(path) as peer:
+        peer.child.stdout.close()
+        peer.send("tools/list")
+        peer.child.stdin.close()
+        equal(peer.child.wait(WAIT_S), 0)
+
+
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone)
