@@ -127,7 +127,8 @@ static enum cs_status appended(
 	value = malloc(sizeof *value + stored->content.len + 1 + more.len);
 	if (!value)
 		return cs_fail_memory(err);
-	*value = (struct hot_value){.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .characters = characters};
+	*value = (struct hot_value){
+		.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .good_until_ms = HOT_NO_EXPIRY, .characters = characters};
 	memcpy(value->content, stored->content.ptr, stored->content.len);
 	value->content[stored->content.len] = '\n';
 	if (more.len)

@@ -4,10 +4,10 @@
 
 #include "base/metrics.h"
 #include "engine/engine.h"
-#include "engine/hot_keys.h"
 #include "engine/readers.h"
 #include "engine/vectors.h"
 #include "engine/writer.h"
+#include "port/hot_keys.h"
 
 struct engine {
 	char path[SQL_PATH_MAX];
