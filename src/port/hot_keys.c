@@ -140,6 +140,23 @@ void hot_value_release(struct hot_value *value)
 		free(value);
 }
 
+enum cs_status hot_value_entry(const struct hot_value *value, int64_t now_ms, struct arena *arena,
+	struct kv_entry *ret_entry, struct cs_error *err)
+{
+	struct slice content = arena_copy(arena, slice_of(value->content, value->length));
+	bool expires = value->expires_at_ms != HOT_NO_EXPIRY;
+
+	if (!content.ptr)
+		return cs_fail_memory(err);
+	*ret_entry = (struct kv_entry){
+		.content = content,
+		.version = value->version,
+		.characters = value->characters,
+	};
+	kv_entry_set_ttl(ret_entry, expires ? value->expires_at_ms - now_ms : KV_TTL_NONE);
+	return CS_OK;
+}
+
 static struct shard *shard_of(struct hot_keys *keys, const struct hot_key *key)
 {
 	return &keys->shards[(key->hash >> 32) % keys->options.shards];

@@ -61,6 +61,9 @@ bool hot_key_make(const struct hot_keys *, const struct kv_key *, struct hot_key
 struct hot_value *hot_value_new(struct slice content);
 struct hot_value *hot_value_new_absent(void);
 void hot_value_release(struct hot_value *); /* takes NULL */
+/* The value as the port gives it, copied to the arena; `now_ms` in the clock of expires_at_ms. */
+CS_CHECKED enum cs_status hot_value_entry(
+	const struct hot_value *, int64_t now_ms, struct arena *, struct kv_entry *ret_entry, struct cs_error *);
 
 /* The value with a reference for the caller, or NULL: not mirrored. One that is past its time is given as it is. */
 struct hot_value *hot_keys_get(struct hot_keys *, const struct hot_key *);
