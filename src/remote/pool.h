@@ -57,14 +57,14 @@ struct pool_lease {
 };
 
 struct pool_stats {
-	unsigned size; /* idle, in use and being opened */
-	unsigned idle, in_use, waiting;
-	uint64_t created, closed;  /* connections, since pool_new */
-	uint64_t connect_failures; /* hooks.connect that failed */
-	uint64_t acquisitions;     /* borrows that got a connection */
-	uint64_t timeouts;         /* borrows that ended without one because time ran out or nobody waited any more */
-	uint64_t waits;            /* borrows that had to queue */
-	int64_t wait_ns_total;     /* of those, ended either way */
+	unsigned size;                  /* idle and in_use */
+	unsigned idle, in_use, waiting; /* in_use: lent or being opened */
+	uint64_t created, closed;       /* connections, since pool_new */
+	uint64_t connect_failures;      /* hooks.connect that failed */
+	uint64_t acquisitions;          /* borrows that got a connection */
+	uint64_t timeouts;     /* borrows that ended without one because time ran out or nobody waited any more */
+	uint64_t waits;        /* borrows that had to queue */
+	int64_t wait_ns_total; /* of those, ended either way */
 	int64_t wait_ns_max;
 };
 

@@ -61,6 +61,7 @@ CS_CHECKED enum cs_status redis_connect(
 	const struct redis *, struct op *, struct redis_connection **ret_connection, struct cs_error *);
 /* Takes NULL. */
 void redis_close(struct redis_connection *);
+const struct redis *redis_of(const struct redis_connection *);
 bool redis_is_broken(const struct redis_connection *);
 /* No reply is owed and none came unasked; sees an end that the kernel knows of without asking the server. */
 bool redis_is_quiet(const struct redis_connection *);
@@ -75,6 +76,8 @@ CS_CHECKED enum cs_status redis_call(struct redis_connection *, struct op *, con
 	struct redis_reply *ret_reply, struct cs_error *);
 /* After a failed redis_answers: can the server have got any of it? */
 bool redis_may_have_arrived(const struct redis_connection *);
+/* Was it the other end that closed or reset the connection, as one does that was restarted meanwhile? */
+bool redis_was_cut(const struct redis_connection *);
 
 /* A message nobody asked for (a subscription's): waits for it until until_ns. *ret_came is false when none came by then,
  * which breaks nothing. */
@@ -86,6 +89,9 @@ CS_CHECKED enum cs_status redis_ping(struct redis_connection *, struct op *, str
 
 /* The status of an error reply, with a message that says who refused, why, and what to do. */
 CS_COLD enum cs_status redis_reply_error(const struct redis *, const struct redis_reply *, struct cs_error *);
+/* A reply of another shape than the command has: UNAVAILABLE, for what answers is not what we take it for, and the
+ * connection is broken. */
+CS_COLD enum cs_status redis_unexpected(struct redis_connection *, struct cs_error *);
 /* Does the error reply begin with this code ("NOSCRIPT")? False for what is no error. */
 bool redis_reply_is(const struct redis_reply *, const char *code);
 
