@@ -23,6 +23,7 @@ enum backend_state {
 struct backend_pool {
 	unsigned open, in_use, waiting; /* connections, connections, callers; now */
 	unsigned min, max;
+	int64_t wait_ns_max; /* longest time a caller waited for a connection, so far */
 };
 
 struct backend_status {
@@ -36,7 +37,7 @@ struct backend_status {
 	bool has_pool;
 	struct backend_pool pool;
 	bool has_cache;
-	bool cache_live; /* false: the server cannot tell changes, so the cache is empty and every read asks it */
+	bool cache_open; /* false: the server cannot tell changes, so every read asks it */
 	size_t cached;   /* entries */
 };
 

@@ -15,6 +15,7 @@ void breaker_init(struct breaker *b, const struct breaker_options *options, uint
 	assert(options->failures_max >= 1 && options->pause_min_ms >= 1);
 	assert(options->pause_min_ms <= options->pause_max_ms && options->probe_max_ms >= 1);
 	*b = (struct breaker){.options = *options, .random = seed | 1, .pause_ns = options->pause_min_ms * NS_PER_MS};
+	atomic_store(&b->failures, options->failures_max - 1);
 	pthread_mutex_init(&b->lock, NULL);
 }
 

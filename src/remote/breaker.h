@@ -9,6 +9,8 @@
  * moment. A probe that never reports is given up after `probe_max_ms`. Calls that entered before the last change say
  * nothing about the state after it: what they report is ignored. The state machine is M. Nygard's (Release It!, 2007).
  *
+ * Of a server that has never answered yet one failure is enough: it is known to be down as soon as it was asked.
+ *
  * Only what the server failed to do counts: no answer. An answer that is an error of the caller, or a call
  * that ended for a reason of its own (BREAKER_NEUTRAL), neither counts nor ends a row of failures.
  *

@@ -73,7 +73,8 @@ static enum cs_status refuse(struct guard *g, struct cs_error *err)
 	pthread_mutex_lock(&g->lock);
 	memcpy(why, g->error, sizeof why);
 	pthread_mutex_unlock(&g->lock);
-	status = cs_fail(err, CS_UNAVAILABLE, "%s has not answered since %s (%s); it is asked again in %.1f s",
+	status = cs_fail(err, CS_UNAVAILABLE,
+		"%s has not answered since %s (%s); it is asked again in %.1f s, and nothing was sent to it now",
 		g->where, since, why, left_ms > 0 ? (double)left_ms / 1000 : 0.0);
 	if (err) {
 		memcpy(err->backend, g->where, sizeof g->where);
@@ -118,6 +119,14 @@ static void tell(struct guard *g, enum breaker_state state, int64_t down_ms, con
 		g->options.changed(g->options.self, &change);
 }
 
+/* What is behind it was meant for one call: whether its write was done, say. */
+static void first_sentence(const char *text, char why[BACKEND_TEXT_MAX])
+{
+	const char *end = strstr(text, ". ");
+
+	snprintf(why, BACKEND_TEXT_MAX, "%.*s", end ? (int)(end - text) : BACKEND_TEXT_MAX - 1, text);
+}
+
 void guard_leave(struct guard *g, struct breaker_pass pass, const struct op *op, enum cs_status status,
 	const struct cs_error *err)
 {
@@ -129,7 +138,7 @@ void guard_leave(struct guard *g, struct breaker_pass pass, const struct op *op,
 
 	if (report == BREAKER_FAILED) {
 		now_ms = clock_wall_ms();
-		snprintf(why, sizeof why, "%s", err && err->status == status ? err->text : cs_status_text(status));
+		first_sentence(err && err->status == status ? err->text : cs_status_text(status), why);
 		metric_add(g->failures, 1);
 		pthread_mutex_lock(&g->lock);
 		memcpy(g->error, why, sizeof why);

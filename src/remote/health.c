@@ -7,6 +7,7 @@
 
 #define NS_PER_MS       INT64_C(1000000)
 #define ARENA_BYTES_MAX (1u << 20)
+#define SUSPECT_MS      500 /* until the next check of one that is up and did not answer the last */
 
 struct health {
 	struct health_options options;
@@ -28,8 +29,10 @@ static struct op op_of(struct health *h, struct arena *arena)
 		.may_wait = true};
 }
 
-static void check(struct health *h, const struct health_target *target, struct arena *arena)
+/* When the next check is due on the period. */
+static int64_t check(struct health *h, const struct health_target *target, struct arena *arena)
 {
+	int64_t period_ms = h->options.period_ms;
 	int64_t start_ns = clock_mono_ns();
 	struct op op = op_of(h, arena);
 	struct breaker_pass pass;
@@ -37,7 +40,7 @@ static void check(struct health *h, const struct health_target *target, struct a
 	enum cs_status status = guard_enter(target->guard, &pass, &err);
 
 	if (status != CS_OK)
-		return; /* a call is the probe just now */
+		return clock_mono_ns() + period_ms * NS_PER_MS; /* a call is the probe just now */
 	status = target->ping(target->self, &op, &err);
 	guard_leave(target->guard, pass, &op, status, &err);
 	guard_checked(target->guard, clock_mono_ns() - start_ns);
@@ -48,6 +51,9 @@ static void check(struct health *h, const struct health_target *target, struct a
 	}
 	if (target->measure)
 		target->measure(target->self);
+	if (status != CS_OK && period_ms > SUSPECT_MS)
+		period_ms = SUSPECT_MS;
+	return clock_mono_ns() + period_ms * NS_PER_MS;
 }
 
 /* When the target is to be checked: on the period while it is up, behind the pause while it is left alone. */
@@ -80,9 +86,8 @@ static void *run(void *self)
 
 		for (size_t i = 0; i < h->options.count && !atomic_load(&h->stop); i++) {
 			if (clock_mono_ns() >= due_ns(h, i)) {
-				check(h, &h->targets[i], &arena);
+				h->next_ns[i] = check(h, &h->targets[i], &arena);
 				arena_reset(&arena);
-				h->next_ns[i] = clock_mono_ns() + h->options.period_ms * NS_PER_MS;
 			}
 			if (due_ns(h, i) < earliest_ns)
 				earliest_ns = due_ns(h, i);

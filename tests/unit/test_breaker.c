@@ -15,10 +15,19 @@ static const struct breaker_options options = {
 static struct breaker b;
 static int64_t now_ns;
 
+/* A server that has answered once. */
+static void start(uint64_t seed)
+{
+	enum breaker_state state;
+
+	breaker_init(&b, &options, seed);
+	assert_false(breaker_leave(&b, breaker_enter(&b, now_ns), BREAKER_ANSWERED, now_ns, &state));
+}
+
 static int setup(void **state)
 {
 	now_ns = 1000 * MS;
-	breaker_init(&b, &options, 42);
+	start(42);
 	return 0;
 }
 
@@ -69,6 +78,14 @@ static int64_t due(void)
 
 	assert_int_not_equal(breaker_look(&b, NULL, &due_ns), BREAKER_CLOSED);
 	return due_ns;
+}
+
+static void one_failure_is_enough_before_the_first_answer(void **state)
+{
+	breaker_release(&b);
+	breaker_init(&b, &options, 42);
+	assert_true(leave(enter(), BREAKER_FAILED));
+	assert_refused();
 }
 
 static void failures_in_a_row_open_it(void **state)
@@ -130,7 +147,7 @@ static void pauses_differ(void **state)
 
 	for (int i = 0; i < 8; i++) {
 		breaker_release(&b);
-		breaker_init(&b, &options, (uint64_t)i * 7919 + 3);
+		start((uint64_t)i * 7919 + 3);
 		open_it();
 		pauses[i] = due() - now_ns;
 		different += i > 0 && pauses[i] != pauses[0];
@@ -197,7 +214,7 @@ static void of_many_threads_one_is_the_probe(void **state)
 
 	for (int round = 0; round < 20; round++) {
 		breaker_release(&b);
-		breaker_init(&b, &options, 1);
+		start(1);
 		open_it();
 		now_ns = due();
 		atomic_store(&passed, 0);
@@ -214,6 +231,7 @@ static void of_many_threads_one_is_the_probe(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		T(one_failure_is_enough_before_the_first_answer),
 		T(failures_in_a_row_open_it),
 		T(one_probe_passes_when_the_pause_is_over),
 		T(a_failed_probe_doubles_the_pause_up_to_its_most),

@@ -35,6 +35,14 @@ static void on_change(void *self, const struct guard_change *change)
 	pthread_mutex_unlock(&lock);
 }
 
+static enum cs_status get(void)
+{
+	const struct kv_key key = {.agent_id = S("a"), .prefix = KV_STATE, .key = S("k")};
+	struct kv_entry entry;
+
+	return port.get(port.self, &op, &key, &entry, &err);
+}
+
 static int setup(void **state)
 {
 	const struct guard_options options = {.name = "fake",
@@ -58,6 +66,7 @@ static int setup(void **state)
 	assert_int_equal(guard_new(&options, &guard, &err), CS_OK);
 	breaker = (struct kv_breaker){fake_kv_port(&fake), guard};
 	port = kv_breaker_port(&breaker);
+	assert_int_equal(get(), CS_OK);
 	return 0;
 }
 
@@ -67,14 +76,6 @@ static int teardown(void **state)
 	arena_release(&arena);
 	clock_shift_ms(0);
 	return 0;
-}
-
-static enum cs_status get(void)
-{
-	const struct kv_key key = {.agent_id = S("a"), .prefix = KV_STATE, .key = S("k")};
-	struct kv_entry entry;
-
-	return port.get(port.self, &op, &key, &entry, &err);
 }
 
 static struct backend_status look(void)
