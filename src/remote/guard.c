@@ -15,6 +15,7 @@ struct guard {
 	struct metric_series *up, *failures, *refused, *check_time;
 	pthread_mutex_t lock; /* all below */
 	int64_t since_ms;     /* of the state it is in, up or not */
+	int64_t silent_ms;    /* since when it has not answered; 0: it always did */
 	char error[BACKEND_TEXT_MAX];
 	int64_t error_ms, checked_ms, check_ns;
 	char address[];
@@ -60,27 +61,36 @@ static int64_t wall_of(int64_t at_ns)
 	return clock_wall_ms() + (at_ns - clock_mono_ns()) / NS_PER_MS;
 }
 
+/* Which server, since when, until when: for a failure that is its silence. */
+static void name_backend(struct guard *g, int64_t silent_ms, struct cs_error *err)
+{
+	int64_t due_ns = clock_mono_ns(); /* while the breaker is closed the next call asks */
+
+	(void)breaker_look(&g->breaker, NULL, &due_ns);
+	memcpy(err->backend, g->where, sizeof g->where);
+	err->since_ms = silent_ms;
+	err->next_try_ms = wall_of(due_ns);
+}
+
 static enum cs_status refuse(struct guard *g, struct cs_error *err)
 {
-	int64_t opened_ns = clock_mono_ns(), due_ns = opened_ns, left_ms;
+	int64_t due_ns = clock_mono_ns(), silent_ms, left_ms;
 	char since[CLOCK_TEXT_SIZE], why[BACKEND_TEXT_MAX];
 	enum cs_status status;
 
 	metric_add(g->refused, 1);
-	(void)breaker_look(&g->breaker, &opened_ns, &due_ns);
+	(void)breaker_look(&g->breaker, NULL, &due_ns);
 	left_ms = (due_ns - clock_mono_ns()) / NS_PER_MS;
-	clock_format(wall_of(opened_ns), since);
 	pthread_mutex_lock(&g->lock);
 	memcpy(why, g->error, sizeof why);
+	silent_ms = g->silent_ms;
 	pthread_mutex_unlock(&g->lock);
+	clock_format(silent_ms, since);
 	status = cs_fail(err, CS_UNAVAILABLE,
 		"%s has not answered since %s (%s); it is asked again in %.1f s, and nothing was sent to it now",
 		g->where, since, why, left_ms > 0 ? (double)left_ms / 1000 : 0.0);
-	if (err) {
-		memcpy(err->backend, g->where, sizeof g->where);
-		err->since_ms = wall_of(opened_ns);
-		err->next_try_ms = wall_of(due_ns);
-	}
+	if (err)
+		name_backend(g, silent_ms, err);
 	return status;
 }
 
@@ -127,34 +137,46 @@ static void first_sentence(const char *text, char why[BACKEND_TEXT_MAX])
 	snprintf(why, BACKEND_TEXT_MAX, "%.*s", end ? (int)(end - text) : BACKEND_TEXT_MAX - 1, text);
 }
 
-void guard_leave(struct guard *g, struct breaker_pass pass, const struct op *op, enum cs_status status,
-	const struct cs_error *err)
+/* Keeps what the failure said; since when the server has been silent. */
+static int64_t note_failure(struct guard *g, bool first, const char *text, char why[BACKEND_TEXT_MAX])
+{
+	int64_t silent_ms;
+
+	first_sentence(text, why);
+	metric_add(g->failures, 1);
+	pthread_mutex_lock(&g->lock);
+	memcpy(g->error, why, BACKEND_TEXT_MAX);
+	g->error_ms = clock_wall_ms();
+	if (first || g->silent_ms == 0)
+		g->silent_ms = g->error_ms;
+	silent_ms = g->silent_ms;
+	pthread_mutex_unlock(&g->lock);
+	return silent_ms;
+}
+
+void guard_leave(
+	struct guard *g, struct breaker_pass pass, const struct op *op, enum cs_status status, struct cs_error *err)
 {
 	enum breaker_report report = report_of(op, status);
-	enum breaker_state state;
+	enum breaker_state before = breaker_look(&g->breaker, NULL, NULL), after = before;
 	char why[BACKEND_TEXT_MAX] = "";
-	int64_t since_ms = 0, now_ms = 0;
-	bool was_down = breaker_look(&g->breaker, NULL, NULL) != BREAKER_CLOSED, changed;
+	int64_t silent_ms = 0, entered_ms;
+	bool told = err && err->status == status;
 
-	if (report == BREAKER_FAILED) {
-		now_ms = clock_wall_ms();
-		first_sentence(err && err->status == status ? err->text : cs_status_text(status), why);
-		metric_add(g->failures, 1);
-		pthread_mutex_lock(&g->lock);
-		memcpy(g->error, why, sizeof why);
-		g->error_ms = now_ms;
-		pthread_mutex_unlock(&g->lock);
-	}
-	changed = breaker_leave(&g->breaker, pass, report, clock_mono_ns(), &state);
+	if (report == BREAKER_FAILED)
+		silent_ms = note_failure(g, before == BREAKER_CLOSED && atomic_load(&g->breaker.failures) == 0,
+			told ? err->text : cs_status_text(status), why);
+	(void)breaker_leave(&g->breaker, pass, report, clock_mono_ns(), &after);
+	if (report == BREAKER_FAILED && told)
+		name_backend(g, silent_ms, err);
 	/* From half-open to open again is no news: it was down and still is. */
-	if (!changed || (was_down && state != BREAKER_CLOSED))
+	if (after == before || (before != BREAKER_CLOSED && after != BREAKER_CLOSED))
 		return;
 	pthread_mutex_lock(&g->lock);
-	since_ms = g->since_ms;
+	entered_ms = g->since_ms;
 	g->since_ms = clock_wall_ms();
-	now_ms = g->since_ms;
 	pthread_mutex_unlock(&g->lock);
-	tell(g, state, now_ms - since_ms, why);
+	tell(g, after, clock_wall_ms() - entered_ms, why);
 }
 
 void guard_checked(struct guard *g, int64_t took_ns)

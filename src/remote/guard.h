@@ -3,7 +3,8 @@
  * Calls to the server stand between guard_enter and guard_leave; so do the periodic health checks (remote/health.h), so
  * that a server nobody calls is known to be down, and a server that is back is found without a client's call paying for
  * the look. While the breaker is open a call fails at once with UNAVAILABLE, whose text names the server, since when it
- * has not answered, why, and when it is asked again; the same stands in err->backend, since_ms and next_try_ms.
+ * has not answered, why, and when it is asked again; the same stands in err->backend, since_ms and next_try_ms. The calls
+ * that find it silent before the breaker opens get these fields too.
  *
  * What counts: UNAVAILABLE, and TIMEOUT while somebody still waited. Everything else is an answer, except WOULD_WAIT
  * and a caller that went away, which say nothing.
@@ -44,8 +45,9 @@ void guard_free(struct guard *); /* takes NULL; no call may be running */
 
 /* CS_OK: the call may go on, and guard_leave must follow. UNAVAILABLE: the server is left alone. */
 CS_CHECKED enum cs_status guard_enter(struct guard *, struct breaker_pass *ret_pass, struct cs_error *);
-/* What came of it; `err` is the call's (looked at where status is a failure; may be NULL). */
-void guard_leave(struct guard *, struct breaker_pass, const struct op *, enum cs_status, const struct cs_error *err);
+/* What came of it. `err` is the call's, as it filled it (may be NULL); where the server did not answer it gets the fields
+ * that tell of the server. */
+void guard_leave(struct guard *, struct breaker_pass, const struct op *, enum cs_status, struct cs_error *err);
 
 /* Of a health check that entered and left: when it was and how long it took. */
 void guard_checked(struct guard *, int64_t took_ns);

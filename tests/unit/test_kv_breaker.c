@@ -91,6 +91,8 @@ static void go_down(void)
 {
 	fake.fails = CS_UNAVAILABLE;
 	assert_int_equal(get(), CS_UNAVAILABLE);
+	assert_string_equal(err.text, "the fake was told to fail");
+	assert_string_equal(err.backend, "fake at fake://server:1");
 	assert_int_equal(get(), CS_UNAVAILABLE);
 	assert_int_equal(look().state, BACKEND_DOWN);
 }
