@@ -321,10 +321,12 @@ static enum cs_status wait_in_queue(
 static enum cs_status claim(
 	struct pool *p, const struct op *op, enum outcome *ret_got, struct pool_slot **ret_slot, struct cs_error *err)
 {
-	enum cs_status status = CS_OK;
+	enum cs_status status = op_check(op, err);
 
 	pthread_mutex_lock(&p->lock);
-	if (p->draining) {
+	if (status != CS_OK) {
+		p->stats.timeouts++;
+	} else if (p->draining) {
 		status = draining(p, err);
 	} else if (p->newest) {
 		/* Nobody can be waiting: whatever comes back is handed to them. */
@@ -384,9 +386,7 @@ enum cs_status pool_acquire(struct pool *p, struct op *op, struct pool_lease *re
 
 	if (!op->may_wait)
 		return cs_fail(err, CS_WOULD_WAIT, "%s", cs_status_text(CS_WOULD_WAIT));
-	status = op_check(op, err);
-	if (status == CS_OK)
-		status = claim(p, op, &got, &slot, err);
+	status = claim(p, op, &got, &slot, err);
 	if (status != CS_OK)
 		return status;
 	/* Each round closes a connection that is of no use, so there are at most as many as were idle. */
