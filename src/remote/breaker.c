@@ -56,7 +56,7 @@ static void open_up(struct breaker *b, int64_t now_ns)
 
 static struct breaker_pass enter_slowly(struct breaker *b, int64_t now_ns)
 {
-	struct breaker_pass pass = {0};
+	struct breaker_pass pass = {.entered_ns = now_ns};
 
 	pthread_mutex_lock(&b->lock);
 	switch ((enum breaker_state)atomic_load(&b->state)) {
@@ -77,7 +77,8 @@ static struct breaker_pass enter_slowly(struct breaker *b, int64_t now_ns)
 
 struct breaker_pass breaker_enter(struct breaker *b, int64_t now_ns)
 {
-	struct breaker_pass pass = {.allowed = true, .turn = atomic_load_explicit(&b->turn, memory_order_acquire)};
+	struct breaker_pass pass = {
+		.allowed = true, .turn = atomic_load_explicit(&b->turn, memory_order_acquire), .entered_ns = now_ns};
 
 	if (atomic_load_explicit(&b->state, memory_order_acquire) == BREAKER_CLOSED)
 		return pass;

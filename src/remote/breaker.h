@@ -38,6 +38,7 @@ enum breaker_report { BREAKER_ANSWERED, BREAKER_FAILED, BREAKER_NEUTRAL };
 struct breaker_pass {
 	bool allowed;
 	uint32_t turn; /* of the state it entered in */
+	int64_t entered_ns;
 };
 
 struct breaker {

@@ -104,13 +104,17 @@ enum cs_status guard_enter(struct guard *g, struct breaker_pass *ret_pass, struc
 	return CS_OK;
 }
 
-static enum breaker_report report_of(const struct op *op, enum cs_status status)
+static enum breaker_report report_of(
+	const struct op *op, struct breaker_pass pass, enum cs_status status, int64_t now_ns)
 {
+	bool fair = now_ns - pass.entered_ns >= GUARD_FAIR_MS * NS_PER_MS;
+
 	switch (status) {
 	case CS_UNAVAILABLE: return BREAKER_FAILED;
 	case CS_TIMEOUT:
-		return op->cancelled && atomic_load_explicit(op->cancelled, memory_order_relaxed) ? BREAKER_NEUTRAL
-												  : BREAKER_FAILED;
+		if (op->cancelled && atomic_load_explicit(op->cancelled, memory_order_relaxed))
+			return BREAKER_NEUTRAL;
+		return fair ? BREAKER_FAILED : BREAKER_NEUTRAL;
 	case CS_WOULD_WAIT: return BREAKER_NEUTRAL;
 	default: return BREAKER_ANSWERED;
 	}
@@ -157,7 +161,8 @@ static int64_t note_failure(struct guard *g, bool first, const char *text, char 
 void guard_leave(
 	struct guard *g, struct breaker_pass pass, const struct op *op, enum cs_status status, struct cs_error *err)
 {
-	enum breaker_report report = report_of(op, status);
+	int64_t now_ns = clock_mono_ns();
+	enum breaker_report report = report_of(op, pass, status, now_ns);
 	enum breaker_state before = breaker_look(&g->breaker, NULL, NULL), after = before;
 	char why[BACKEND_TEXT_MAX] = "";
 	int64_t silent_ms = 0, entered_ms;
@@ -166,7 +171,7 @@ void guard_leave(
 	if (report == BREAKER_FAILED)
 		silent_ms = note_failure(g, before == BREAKER_CLOSED && atomic_load(&g->breaker.failures) == 0,
 			told ? err->text : cs_status_text(status), why);
-	(void)breaker_leave(&g->breaker, pass, report, clock_mono_ns(), &after);
+	(void)breaker_leave(&g->breaker, pass, report, now_ns, &after);
 	if (report == BREAKER_FAILED && told)
 		name_backend(g, silent_ms, err);
 	/* From half-open to open again is no news: it was down and still is. */

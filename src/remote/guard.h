@@ -6,8 +6,9 @@
  * has not answered, why, and when it is asked again; the same stands in err->backend, since_ms and next_try_ms. The calls
  * that find it silent before the breaker opens get these fields too.
  *
- * What counts: UNAVAILABLE, and TIMEOUT while somebody still waited. Everything else is an answer, except WOULD_WAIT
- * and a caller that went away, which say nothing.
+ * What counts: UNAVAILABLE (which adapters give when a reply does not come in time), and TIMEOUT if the server had
+ * GUARD_FAIR_MS and somebody still waited. Everything else is an answer, except WOULD_WAIT, a caller that went away and
+ * one that came with no time left, which say nothing.
  *
  * `changed` is told each change between up and down once, by the thread that found it, with no lock held; it logs.
  * Threads: new and free from one, the rest from any. */
@@ -17,6 +18,8 @@
 #include "base/op.h"
 #include "port/backend.h"
 #include "remote/breaker.h"
+
+#define GUARD_FAIR_MS 1000
 
 struct guard;
 

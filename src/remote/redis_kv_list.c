@@ -141,22 +141,6 @@ static void sort_names(struct list_visit *l)
 	l->count = kept + 1;
 }
 
-static void ask_values(
-	const struct list_visit *l, struct redis_connection *c, size_t from, size_t count, struct redis_names *names)
-{
-	static const struct slice multi[] = {SLICE_INIT("MULTI")}, exec[] = {SLICE_INIT("EXEC")};
-
-	redis_ask(c, multi, 1);
-	for (size_t i = 0; i < count; i++) {
-		struct kv_key key = {l->owner->agent_id, l->owner->prefix, l->names[from + i]};
-		enum cs_status status = redis_names_of(&key, &names[i], NULL);
-
-		assert(status == CS_OK); /* add_name took no other */
-		redis_read_ask(c, &names[i]);
-	}
-	redis_ask(c, exec, 1);
-}
-
 static enum cs_status add_value(struct list_visit *l, struct redis_connection *c, struct op *op,
 	const struct redis_names *names, const struct redis_reply *answer, struct slice key, struct cs_error *err)
 {
@@ -186,18 +170,19 @@ static enum cs_status read_values(struct list_visit *l, struct redis_connection 
 {
 	struct redis_names names[PAGE_KEYS];
 	struct redis_reply replies[2 * PAGE_KEYS + 2];
-	const struct redis_reply *done = &replies[2 * count + 1];
+	const struct redis_reply *pairs;
 	enum cs_status status;
 
-	ask_values(l, c, from, count, names);
-	status = redis_answers(c, op, replies, 2 * count + 2, err);
-	for (size_t i = 0; status == CS_OK && i < 2 * count + 2; i++)
-		if (replies[i].kind == REDIS_ERROR)
-			status = redis_reply_error(redis_of(c), &replies[i], err);
-	if (status == CS_OK && (done->kind != REDIS_ARRAY || done->count != 2 * count))
-		status = redis_unexpected(c, err);
+	assert(count >= 1 && count <= PAGE_KEYS);
+	for (size_t i = 0; i < count; i++) {
+		const struct kv_key key = {l->owner->agent_id, l->owner->prefix, l->names[from + i]};
+
+		status = redis_names_of(&key, &names[i], err);
+		assert(status == CS_OK); /* add_name took no other */
+	}
+	status = redis_read_pairs(c, op, names, count, replies, &pairs, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++)
-		status = add_value(l, c, op, &names[i], &done->elements[2 * i], l->names[from + i], err);
+		status = add_value(l, c, op, &names[i], &pairs[2 * i], l->names[from + i], err);
 	return status;
 }
 

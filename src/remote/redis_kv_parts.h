@@ -35,8 +35,10 @@ struct redis_visit {
  * off after lying idle; a write gets one that is known to be quiet. */
 CS_CHECKED enum cs_status redis_visit(struct redis_kv *, struct op *, struct redis_visit *, struct cs_error *);
 
-/* Asks for both strings of a value and its time to live; two replies within an EXEC (redis_read_answer). */
-void redis_read_ask(struct redis_connection *, const struct redis_names *);
+/* Asks for both strings of each value and its time to live, as they were at one moment. `room` is for 2 * count + 2 replies;
+ * (*ret_pairs)[2 * i] and the one behind it are for redis_read_answer. */
+CS_CHECKED enum cs_status redis_read_pairs(struct redis_connection *, struct op *, const struct redis_names *,
+	size_t count, struct redis_reply *room, const struct redis_reply **ret_pairs, struct cs_error *);
 
 struct redis_read {
 	bool there;

@@ -6,15 +6,52 @@
 #include "base/json.h"
 #include "remote/redis_kv_parts.h"
 
-#define READ_REPLIES 4 /* MULTI, MGET, PTTL, EXEC */
+#define READ_REPLIES 4 /* MULTI, MGET, PTTL, EXEC; as redis_read_pairs wants it for one */
 
-void redis_read_ask(struct redis_connection *c, const struct redis_names *names)
+static void ask_pair(struct redis_connection *c, const struct redis_names *names)
 {
 	struct slice mget[] = {S("MGET"), names->value, names->mark};
 	struct slice pttl[] = {S("PTTL"), names->value};
 
 	redis_ask(c, mget, 3);
 	redis_ask(c, pttl, 2);
+}
+
+static void ask_pairs(struct redis_connection *c, const struct redis_names *names, size_t count, bool at_once)
+{
+	static const struct slice multi[] = {SLICE_INIT("MULTI")}, exec[] = {SLICE_INIT("EXEC")};
+
+	if (at_once)
+		redis_ask(c, multi, 1);
+	for (size_t i = 0; i < count; i++)
+		ask_pair(c, &names[i]);
+	if (at_once)
+		redis_ask(c, exec, 1);
+}
+
+enum cs_status redis_read_pairs(struct redis_connection *c, struct op *op, const struct redis_names *names,
+	size_t count, struct redis_reply *room, const struct redis_reply **ret_pairs, struct cs_error *err)
+{
+	const struct redis_reply *done = &room[2 * count + 1];
+	enum cs_status status;
+
+	ask_pairs(c, names, count, true);
+	status = redis_answers(c, op, room, 2 * count + 2, err);
+	if (status == CS_OK && redis_reply_is(&room[1], "OOM")) {
+		ask_pairs(c, names, count, false);
+		status = redis_answers(c, op, room, 2 * count, err);
+		if (status == CS_OK)
+			*ret_pairs = room;
+		return status;
+	}
+	for (size_t i = 0; status == CS_OK && i < 2 * count + 2; i++)
+		if (room[i].kind == REDIS_ERROR)
+			status = redis_reply_error(redis_of(c), &room[i], err);
+	if (status == CS_OK && (done->kind != REDIS_ARRAY || done->count != 2 * count))
+		status = redis_unexpected(c, err);
+	if (status == CS_OK)
+		*ret_pairs = done->elements;
+	return status;
 }
 
 /* PTTL's answer for a value that is there: it has at least a moment left. */
@@ -126,23 +163,13 @@ struct get_visit {
 static enum cs_status run_get(
 	struct redis_visit *visit, struct redis_connection *c, struct op *op, struct cs_error *err)
 {
-	static const struct slice multi[] = {SLICE_INIT("MULTI")}, exec[] = {SLICE_INIT("EXEC")};
 	struct get_visit *get = (struct get_visit *)visit;
 	struct redis_reply replies[READ_REPLIES];
-	const struct redis_reply *done = &replies[READ_REPLIES - 1];
-	enum cs_status status;
+	const struct redis_reply *pair;
+	enum cs_status status = redis_read_pairs(c, op, &get->names, 1, replies, &pair, err);
 
-	redis_ask(c, multi, 1);
-	redis_read_ask(c, &get->names);
-	redis_ask(c, exec, 1);
-	status = redis_answers(c, op, replies, READ_REPLIES, err);
-	for (size_t i = 0; status == CS_OK && i < READ_REPLIES; i++)
-		if (replies[i].kind == REDIS_ERROR)
-			status = redis_reply_error(redis_of(c), &replies[i], err);
-	if (status == CS_OK && (done->kind != REDIS_ARRAY || done->count != 2))
-		status = redis_unexpected(c, err);
 	if (status == CS_OK)
-		status = redis_read_answer(c, &done->elements[0], &done->elements[1], &get->read, err);
+		status = redis_read_answer(c, &pair[0], &pair[1], &get->read, err);
 	if (status == CS_OK && get->read.there && get->read.foreign)
 		status = redis_adopt(c, op, &get->names, &get->read, err);
 	return status;

@@ -147,6 +147,14 @@ static void it_comes_back_by_the_probe(void **state)
 	assert_int_equal(metric_value(metric_series(METRIC_BACKEND_UP, S("fake"))), 1);
 }
 
+static int64_t passed_ms;
+
+static void a_second_passes(void *self)
+{
+	passed_ms += 1000;
+	clock_shift_ms(passed_ms);
+}
+
 static void only_silence_counts(void **state)
 {
 	static const enum cs_status answers[] = {
@@ -158,10 +166,13 @@ static void only_silence_counts(void **state)
 		fake.fails = answers[i];
 		assert_int_equal(get(), answers[i]);
 	}
-	atomic_store(&cancelled, true);
 	fake.fails = CS_TIMEOUT;
 	for (int i = 0; i < 5; i++)
-		assert_int_equal(get(), CS_TIMEOUT);
+		assert_int_equal(get(), CS_TIMEOUT); /* came with no time left */
+	fake.meanwhile = a_second_passes;
+	atomic_store(&cancelled, true);
+	for (int i = 0; i < 5; i++)
+		assert_int_equal(get(), CS_TIMEOUT); /* went away */
 	assert_int_equal(look().state, BACKEND_UP);
 	atomic_store(&cancelled, false);
 	assert_int_equal(get(), CS_TIMEOUT);
