@@ -23,6 +23,11 @@ struct redis_kv_options backends_redis_options(const struct config *config)
 	};
 }
 
+static enum log_level good_news(const struct backends *b)
+{
+	return b->people ? LOG_INFO : LOG_DEBUG;
+}
+
 /* Once for each change. The health thread sleeps until the next check, which a change may bring nearer. */
 static void on_change(void *self, const struct guard_change *change)
 {
@@ -30,7 +35,7 @@ static void on_change(void *self, const struct guard_change *change)
 	struct health *health = atomic_load(&b->health);
 
 	if (change->up)
-		log_write(LOG_INFO, "a server answers again", log_str("backend", slice_cstr(change->name)),
+		log_write(good_news(b), "a server answers again", log_str("backend", slice_cstr(change->name)),
 			log_str("address", change->address), log_f64("down_s", (double)change->down_ms / 1000),
 			LOG_END);
 	else
@@ -46,9 +51,9 @@ static void on_tracking(void *self, bool open, const char *why)
 	const struct backends *b = self;
 
 	if (open)
-		log_write(LOG_INFO, "agent state is cached", log_str("address", redis_kv_shown(b->redis)), LOG_END);
+		log_write(good_news(b), "agent state is cached", log_str("address", redis_kv_shown(b->redis)), LOG_END);
 	else
-		log_write(LOG_INFO, "agent state is not cached while changes by others are not told",
+		log_write(good_news(b), "agent state is not cached while changes by others are not told",
 			log_str("address", redis_kv_shown(b->redis)), log_str("reason", slice_cstr(why)), LOG_END);
 }
 
@@ -167,7 +172,7 @@ static void stop_cache(struct backends *b)
 	b->cache = NULL;
 }
 
-enum cs_status backends_start(struct backends *b, const struct config *config, struct cs_error *err)
+enum cs_status backends_start(struct backends *b, const struct config *config, bool people, struct cs_error *err)
 {
 	const struct redis_kv_options redis = backends_redis_options(config);
 	const struct health_target target = {
@@ -181,6 +186,7 @@ enum cs_status backends_start(struct backends *b, const struct config *config, s
 
 	if (!b->redis)
 		return CS_OK;
+	b->people = people;
 	status = start_cache(b, config, err);
 	if (status == CS_OK)
 		status = health_new(&watch, &health, err);

@@ -24,14 +24,16 @@ struct backends {
 	struct kv_cache *cache;    /* NULL: off, or this process ends too soon to need one */
 	struct tracking *tracking; /* as the cache */
 	_Atomic(struct health *) health;
+	bool people;
 	unsigned pool_min, pool_max;
 	struct metric_series *idle, *in_use, *waiting;
 };
 
 /* Errors: VALIDATION (a setting, which is named). */
 CS_CHECKED enum cs_status backends_open(struct backends *, const struct config *, struct cs_error *);
-/* Starts what long-running processes have: health checks, and the cache with its listener. */
-CS_CHECKED enum cs_status backends_start(struct backends *, const struct config *, struct cs_error *);
+/* Starts what long-running processes have: health checks, and the cache with its listener. `people`: somebody reads the
+ * log, and not an editor that shows each line as an error. */
+CS_CHECKED enum cs_status backends_start(struct backends *, const struct config *, bool people, struct cs_error *);
 /* Puts the servers' ports where the embedded ones stand. Before the first call. */
 void backends_attach(struct backends *, struct store *);
 /* No call may be running. Takes one that is all zero. */

@@ -155,9 +155,11 @@ static enum cs_status open_embedding(struct host *h, struct cs_error *err)
 /* Servers instead of what is embedded, where the settings name one. */
 static enum cs_status open_backends(struct host *h, struct cs_error *err)
 {
-	enum cs_status status =
-		stays(h->options.command) ? backends_start(&h->backends, h->options.config, err) : CS_OK;
+	bool people = strcmp(h->options.command, "serve") == 0;
+	enum cs_status status = CS_OK;
 
+	if (stays(h->options.command))
+		status = backends_start(&h->backends, h->options.config, people, err);
 	if (status == CS_OK)
 		backends_attach(&h->backends, &h->store);
 	return status;

@@ -45,7 +45,7 @@ struct backend {
 	void *self;
 	const char *name;     /* "redis" */
 	const char *role;     /* what it keeps: "agent state" */
-	struct slice address; /* without user and password; lives as long as self */
+	struct slice address; /* without password; lives as long as self */
 	void (*status)(void *self, struct backend_status *ret_status);
 };
 
