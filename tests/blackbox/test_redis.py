@@ -25,8 +25,10 @@ UNCACHED = "agent state is not cached"
 
 @contextlib.contextmanager
 def serving(url, *flags, env=None):
+    """A server that ends in order, in whatever state it is by then."""
     with directory() as path, Server(path, *QUICK, *flags, env=env or environment(REDIS_URL=url)) as server:
         yield server
+        equal(server.stop(), 0, server.said)
 
 
 def fetch(server, path, method="GET", body=None):
@@ -250,7 +252,9 @@ def killed():
 def paused():
     """stopped for longer than the time-out: calls fail in time and then at once, and work again when it goes on"""
     with Redis() as redis, serving(redis.url, "--redis-command-timeout", "200") as server:
+        server.wait_for(CACHED)
         equal(write(server, "k", "before")[0], 200)
+        until_hit(server, "k")
         redis.signal(signal.SIGSTOP)
         until_said(server, DOWN, 1)
         unavailable(server, write(server, "k", "during"), redis.url)
