@@ -443,12 +443,25 @@ def listener_killed():
             equal(content_of(server, "k"), f"new {n}")
             until_said(server, CACHED, n + 1)
             until_hit(server, "k")
-        equal(count(server, DOWN), 0)
+        # Not allowed to listen any more: every read is the server's, and never late.
+        redis.call("ACL", "SETUSER", "default", "-client|tracking")
+        redis.call("CLIENT", "KILL", "ID", [client["id"] for client in redis.clients() if "P" in client["flags"]][0])
+        until_said(server, UNCACHED, 6)
+        before = hits(server)
+        for n in range(50):
+            redis.call("SET", "agent:a:state:k", n)
+            equal(content_of(server, "k"), str(n))
+        equal(hits(server), before)
+        redis.call("ACL", "SETUSER", "default", "+@all")
+        until_said(server, CACHED, 7)
+        until_hit(server, "k")
+        equal((count(server, DOWN), count(server, UNCACHED)), (0, 6))
 
 
 def expiry():
-    """a value with a time to live is gone at its time, cached or not"""
-    with Redis() as redis, serving(redis.url) as server:
+    """a value with a time to live is gone at its time, also where the server does not tell"""
+    with Redis("--enable-debug-command", "yes") as redis, serving(redis.url) as server:
+        redis.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
         server.wait_for(CACHED)
         redis.call("SET", "agent:a:state:k", "v", "PX", "1500")
         until_hit(server, "k")
