@@ -36,7 +36,7 @@ struct redis_visit {
  * off after lying idle; a write gets one that is known to be quiet. */
 CS_CHECKED enum cs_status redis_visit(struct redis_kv *, struct op *, struct redis_visit *, struct cs_error *);
 
-/* Asks for both strings of a value and its time to live; two replies within an EXEC (redis_read_answer). */
+/* Asks for a value; one reply, for redis_read_answer. */
 void redis_read_ask(struct redis_connection *, const struct redis_names *);
 
 struct redis_read {
@@ -45,9 +45,12 @@ struct redis_read {
 	struct kv_entry entry;
 };
 
-/* What came for one key. Errors: INVALID_CONTENT_TYPE (no string), STORAGE (no UTF-8), UNAVAILABLE (no such shape). */
-CS_CHECKED enum cs_status redis_read_answer(struct redis_connection *, const struct redis_reply *strings,
-	const struct redis_reply *ttl, struct redis_read *ret_read, struct cs_error *);
+/* What came. Errors: INVALID_CONTENT_TYPE (no string), STORAGE (no UTF-8), UNAVAILABLE (no such shape). */
+CS_CHECKED enum cs_status redis_read_answer(
+	struct redis_connection *, const struct redis_reply *, struct redis_read *ret_read, struct cs_error *);
+/* Both in one, and adopting. */
+CS_CHECKED enum cs_status redis_read_one(struct redis_connection *, struct op *, const struct redis_names *,
+	struct redis_read *ret_read, struct cs_error *);
 /* Has the server mark a value from outside and takes what it then says. *ret_read->there may become false. */
 CS_CHECKED enum cs_status redis_adopt(
 	struct redis_connection *, struct op *, const struct redis_names *, struct redis_read *read, struct cs_error *);
