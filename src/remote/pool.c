@@ -303,6 +303,8 @@ static enum cs_status wait_in_queue(
 	}
 	pthread_cond_destroy(&w.served);
 	took_ns = clock_mono_ns() - began_ns;
+	if (p->options.wait_time)
+		metric_observe_ns(p->options.wait_time, took_ns);
 	p->stats.wait_ns_total += took_ns;
 	if (took_ns > p->stats.wait_ns_max)
 		p->stats.wait_ns_max = took_ns;

@@ -23,6 +23,7 @@
 #ifndef CS_REMOTE_POOL_H
 #define CS_REMOTE_POOL_H
 
+#include "base/metrics.h"
 #include "base/op.h"
 
 #define POOL_MAX            1024
@@ -40,13 +41,14 @@ struct pool_hooks {
 };
 
 struct pool_options {
-	struct slice name;           /* what it leads to, for messages: "Redis at 127.0.0.1:6379"; copied */
-	unsigned min;                /* kept open by pool_maintain; nothing is opened before the first call */
-	unsigned max;                /* 1 to POOL_MAX */
-	int64_t max_idle_ms;         /* 0: idle connections stay */
-	int64_t lifetime_ms;         /* 0: no end */
-	int64_t acquire_timeout_ms;  /* 0: only the op's deadline */
-	int64_t check_after_idle_ms; /* 0: checked on every borrow */
+	struct slice name;               /* what it leads to, for messages: "Redis at 127.0.0.1:6379"; copied */
+	unsigned min;                    /* kept open by pool_maintain; nothing is opened before the first call */
+	unsigned max;                    /* 1 to POOL_MAX */
+	int64_t max_idle_ms;             /* 0: idle connections stay */
+	int64_t lifetime_ms;             /* 0: no end */
+	int64_t acquire_timeout_ms;      /* 0: only the op's deadline */
+	int64_t check_after_idle_ms;     /* 0: checked on every borrow */
+	struct metric_series *wait_time; /* a histogram of the time that borrows queued; NULL: nobody asks */
 };
 
 /* A borrowed connection. */

@@ -46,6 +46,7 @@ static enum cs_status make_pool(struct redis_kv *kv, const struct redis_kv_optio
 		.lifetime_ms = or_default(o->lifetime_ms, REDIS_LIFETIME_MS),
 		.acquire_timeout_ms = or_default(o->acquire_timeout_ms, REDIS_ACQUIRE_TIMEOUT_MS),
 		.check_after_idle_ms = REDIS_CHECK_AFTER_MS,
+		.wait_time = o->wait_time,
 	};
 
 	snprintf(name, sizeof name, "Redis at " SLICE_FMT, SLICE_ARG(redis_shown(kv->redis)));
@@ -260,10 +261,4 @@ bool redis_kv_key_parse(struct slice name, struct kv_key *ret_key)
 	key.key = rest;
 	*ret_key = key;
 	return true;
-}
-
-enum cs_status redis_no_such_key(const struct kv_key *key, struct cs_error *err)
-{
-	return cs_fail(err, CS_KEY_NOT_FOUND, "no value under agent:" SLICE_FMT ":" SLICE_FMT ":" SLICE_FMT,
-		SLICE_ARG(key->agent_id), SLICE_ARG(kv_prefix_name(key->prefix)), SLICE_ARG(key->key));
 }

@@ -59,6 +59,7 @@ struct redis_kv_options {
 	int64_t acquire_timeout_ms;
 	int64_t connect_timeout_ms;
 	int64_t command_timeout_ms;
+	struct metric_series *wait_time; /* remote/pool.h */
 };
 
 /* Copies everything, connects to nothing. Errors: VALIDATION. */

@@ -24,7 +24,6 @@ struct redis_names {
 CS_CHECKED enum cs_status redis_names_of(const struct kv_key *, struct redis_names *ret_names, struct cs_error *);
 /* Only the agent; key is not looked at. */
 CS_CHECKED enum cs_status redis_check_agent(const struct kv_key *, struct cs_error *);
-enum cs_status redis_no_such_key(const struct kv_key *, struct cs_error *);
 
 /* One visit to the server: what to do with a connection, and what it needs. */
 struct redis_visit {

@@ -14,10 +14,10 @@ void redis_read_ask(struct redis_connection *c, const struct redis_names *names)
 	redis_script_ask(c, REDIS_SCRIPT_READ, words, READ_WORDS);
 }
 
-/* Seconds left, rounded up: a value that is there has at least one. */
-static int64_t seconds_left(int64_t ttl_ms)
+/* PTTL's answer for a value that is there: it has at least a moment left. */
+static void set_ttl(struct kv_entry *entry, int64_t pttl)
 {
-	return ttl_ms < 0 ? KV_TTL_NONE : ttl_ms < 1 ? 1 : (ttl_ms + 999) / 1000;
+	kv_entry_set_ttl(entry, pttl < 0 ? KV_TTL_NONE : pttl < 1 ? 1 : pttl);
 }
 
 /* "VERSION CHARACTERS SHA1". */
@@ -71,7 +71,7 @@ enum cs_status redis_read_answer(
 		return status;
 	read.there = true;
 	read.foreign = true;
-	read.entry.ttl_s = seconds_left(ttl->integer);
+	set_ttl(&read.entry, ttl->integer);
 	read.entry.version = 1;
 	if (mark->kind == REDIS_STRING && mark_parse(mark->text, &read.entry.version, &marked)) {
 		redis_sha1(value->text, sum);
@@ -117,7 +117,7 @@ enum cs_status redis_adopt(struct redis_connection *c, struct op *op, const stru
 	if (reply.count != 4 || !slice_to_u64(reply.elements[1].text, &adopted.entry.version) ||
 		!slice_to_i64(reply.elements[2].text, &ttl_ms))
 		return redis_unexpected(c, err);
-	adopted.entry.ttl_s = seconds_left(ttl_ms);
+	set_ttl(&adopted.entry, ttl_ms);
 	status = take_content(c, reply.elements[3].text, &adopted, err);
 	if (status == CS_OK)
 		*read = adopted;
@@ -148,7 +148,7 @@ enum cs_status redis_kv_get(
 	if (status == CS_OK)
 		status = redis_visit(kv, op, &get.visit, err);
 	if (status == CS_OK && !get.read.there)
-		return redis_no_such_key(key, err);
+		return kv_fail_not_found(key, err);
 	if (status == CS_OK)
 		*ret_entry = get.read.entry;
 	return status;

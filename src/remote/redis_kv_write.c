@@ -110,7 +110,7 @@ static enum cs_status refused(
 	if (slice_is(what, "conflict") && slice_to_u64(detail, &stored))
 		return conflict(w->if_version, stored, err);
 	if (slice_is(what, "missing"))
-		return redis_no_such_key(w->key, err);
+		return kv_fail_not_found(w->key, err);
 	if (slice_is(what, "large") && slice_to_i64(detail, &characters))
 		return too_large(characters, err);
 	if (slice_is(what, "word"))
@@ -161,8 +161,8 @@ enum cs_status redis_kv_put(
 		.if_version = write->if_version,
 		.key = &write->key,
 		.write = write,
-		.entry = {.ttl_s = write->ttl_s},
 	};
+	const int64_t ttl_ms = write->ttl_s == KV_TTL_NONE ? KV_TTL_NONE : write->ttl_s * 1000;
 	struct redis_names names;
 	char ttl[NUMBER_SIZE], version[NUMBER_SIZE], length[NUMBER_SIZE], most[NUMBER_SIZE], step[NUMBER_SIZE];
 	char sum[REDIS_SHA1_HEX_SIZE] = "";
@@ -186,7 +186,8 @@ enum cs_status redis_kv_put(
 	w.words[4] = names.mark;
 	w.words[5] = modes[write->mode];
 	w.words[6] = write->mode == KV_INCREMENT ? number(step, w.summand) : write->content;
-	w.words[7] = number(ttl, write->ttl_s == KV_TTL_NONE ? -1 : write->ttl_s * 1000);
+	w.words[7] = number(ttl, ttl_ms);
+	kv_entry_set_ttl(&w.entry, ttl_ms);
 	w.words[8] = number(version, write->if_version);
 	w.words[9] = number(length, characters);
 	w.words[10] = number(most, KV_CONTENT_MAX);

@@ -8,6 +8,8 @@
 
 #include "../support/redis_server.h"
 #include "adapters.h"
+#include "remote/kv_breaker.h"
+#include "remote/kv_cache.h"
 #include "remote/redis_kv.h"
 
 /* As in remote/redis_kv.h. */
@@ -163,6 +165,54 @@ static inline void valkey_adapter_pass_ms(struct ports *ports, int64_t ms)
 	kv_server_pass_ms(&the_valkey, ms);
 }
 
+/* The whole path of a call: cache, breaker, adapter. The server's messages to the cache are left out, because they come
+ * when they come: what the test does beside the port, it tells the cache itself. */
+struct wrapped_kv {
+	struct ports bare;
+	struct guard *guard;
+	struct kv_breaker breaker;
+	struct kv_cache *cache;
+};
+
+static inline void wrapped_adapter_open(const char *dir, struct ports *ports)
+{
+	const struct guard_options guard = {.name = "redis",
+		.address = S("test"),
+		.breaker = {.failures_max = 3, .pause_min_ms = 1, .pause_max_ms = 10, .probe_max_ms = 1000}};
+	struct kv_cache_options cache = {.entries_max = 1000, .age_max_ms = 60000};
+	struct wrapped_kv *w = calloc(1, sizeof *w);
+	struct cs_error err;
+
+	assert_non_null(w);
+	redis_adapter_open(dir, &w->bare);
+	if (guard_new(&guard, &w->guard, &err) != CS_OK)
+		fail_msg("%s", err.text);
+	w->breaker = (struct kv_breaker){w->bare.kv, w->guard};
+	cache.inner = kv_breaker_port(&w->breaker);
+	if (kv_cache_new(&cache, &w->cache, &err) != CS_OK)
+		fail_msg("%s", err.text);
+	kv_cache_open(w->cache, INT64_MAX);
+	*ports = (struct ports){.kv = kv_cache_port(w->cache), .self = w};
+}
+
+static inline void wrapped_adapter_close(struct ports *ports)
+{
+	struct wrapped_kv *w = ports->self;
+
+	kv_cache_free(w->cache);
+	guard_free(w->guard);
+	redis_adapter_close(&w->bare);
+	free(w);
+}
+
+static inline void wrapped_adapter_pass_ms(struct ports *ports, int64_t ms)
+{
+	const struct wrapped_kv *w = ports->self;
+
+	kv_server_pass_ms(&the_redis, ms);
+	kv_cache_forget_all(w->cache);
+}
+
 static inline const char *redis_adapter_missing(void)
 {
 	return redis_server_program() ? NULL : "redis-server is not installed (Debian: redis-server)";
@@ -179,6 +229,8 @@ static const struct adapter kv_adapters[] = {
 	{"redis", redis_adapter_open, redis_adapter_close, redis_adapter_pass_ms, redis_adapter_missing, false},
 	{"redis, unix socket, database 3", redis_socket_adapter_open, redis_adapter_close, redis_adapter_pass_ms,
 		redis_adapter_missing, false},
+	{"redis behind breaker and cache", wrapped_adapter_open, wrapped_adapter_close, wrapped_adapter_pass_ms,
+		redis_adapter_missing, true},
 	{"valkey", valkey_adapter_open, redis_adapter_close, valkey_adapter_pass_ms, valkey_adapter_missing, false},
 };
 
