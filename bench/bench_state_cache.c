@@ -5,16 +5,14 @@
  *
  *     bench_state_cache [requests per round] [rounds]
  * Needs redis-server in PATH. */
-#include <netinet/in.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "support/load.h"
 #include "support/process.h"
+#include "support/redis.h"
 #include "support/stats.h"
 
 #define ROUNDS_MAX 99
@@ -28,50 +26,6 @@ static const char write_body[] =
 struct measure {
 	double p50_us[ROUNDS_MAX], cpu_us[ROUNDS_MAX];
 };
-
-/* A port on loopback that the kernel chose a moment ago. */
-static uint16_t free_port(void)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof address;
-	int fd = socket(AF_INET, SOCK_STREAM, 0);
-
-	if (fd < 0 || bind(fd, (struct sockaddr *)&address, size) ||
-		getsockname(fd, (struct sockaddr *)&address, &size))
-		die("no free port");
-	close(fd);
-	return ntohs(address.sin_port);
-}
-
-static pid_t start_redis(uint16_t port)
-{
-	char digits[8];
-	pid_t pid = fork();
-
-	if (pid < 0)
-		die("fork");
-	snprintf(digits, sizeof digits, "%u", port);
-	if (pid == 0) {
-		if (!freopen("/dev/null", "w", stdout))
-			_exit(127);
-		execlp("redis-server", "redis-server", "--port", digits, "--bind", "127.0.0.1", "--save", "",
-			(char *)NULL);
-		_exit(127);
-	}
-	for (int tries = 0;; tries++) {
-		struct sockaddr_in address = {
-			.sin_family = AF_INET, .sin_port = htons(port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-		int fd = socket(AF_INET, SOCK_STREAM, 0);
-		int rc = connect(fd, (struct sockaddr *)&address, sizeof address);
-
-		close(fd);
-		if (rc == 0)
-			return pid;
-		if (tries == 1000 || waitpid(pid, NULL, WNOHANG) == pid)
-			die("redis-server did not start; is it installed?");
-		usleep(10000);
-	}
-}
 
 static size_t read_request(void *self, size_t index, char *room, size_t size)
 {
@@ -144,15 +98,14 @@ int main(int argc, char **argv)
 	size_t rounds = argc > 2 ? strtoul(argv[2], NULL, 10) : 5;
 	char *directories[WAYS], url[64];
 	struct server_process servers[WAYS];
-	uint16_t port = free_port();
-	pid_t redis;
+	struct server_process redis;
 
 	if (rounds < 1 || rounds > ROUNDS_MAX || requests < 1) {
 		fprintf(stderr, "usage: bench_state_cache [requests per round] [rounds, at most %d]\n", ROUNDS_MAX);
 		return 2;
 	}
-	redis = start_redis(port);
-	snprintf(url, sizeof url, "redis://127.0.0.1:%u", port);
+	redis = redis_start();
+	snprintf(url, sizeof url, "redis://127.0.0.1:%u", redis.port);
 	setenv("CONTEXT_STORE_EMBEDDING_MODEL", "off", 1);
 	for (size_t way = 0; way < WAYS; way++) {
 		directories[way] = process_make_directory();
@@ -170,6 +123,6 @@ int main(int argc, char **argv)
 		process_stop(servers[way].pid);
 		process_remove_directory(directories[way]);
 	}
-	process_stop(redis);
+	process_stop(redis.pid);
 	return 0;
 }

@@ -16,15 +16,15 @@
  * change. A key without value has no version, whatever mark may be left.
  *
  * Each write is one Lua script, so it is one atomic step; EVALSHA, and the script itself where the server does not know it.
- * A read is one round trip: MULTI, MGET of both keys, PTTL, EXEC. A list walks the whole database with SCAN, a
+ * A read is a script too, and one round trip. (MULTI and EXEC cost the server a microsecond less, but are refused as a
+ * whole, reads included, when its memory is full.) A list walks the whole database with SCAN, a
  * thousand keys a round trip, never KEYS, and then reads the page; it needs memory for the names of all keys under
  * (agent, prefix), at most REDIS_LIST_BYTES_MAX. Keys there that no tool could name are left out.
  *
  * After a failed write the message says what is known: that nothing was written, or that it is not known whether it was.
  * Reads are repeated once when a connection that had lain idle turns out to be dead; writes never are.
  *
- * ACL: `~agent:* ~{agent:*}:version +get +set +mget +pttl +del +persist +pexpire +incrby +strlen +scan +multi +exec
- * +eval +evalsha +ping +select +client|setname`. Evicting policies may drop a mark before its value; noeviction is advised.
+ * ACL: `~agent:* ~{agent:*}:version +get +set +del +incrby +pttl +pexpiretime +scan +eval +evalsha +ping +select +client|setname`. Evicting policies may drop a mark before its value; noeviction is advised.
  *
  * Threads: any worker. An op that may not wait is told WOULD_WAIT: nothing is answered from memory here.
  * Errors: the port's, and those of remote/redis.h. */

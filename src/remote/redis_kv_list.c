@@ -142,14 +142,19 @@ static void sort_names(struct list_visit *l)
 }
 
 static enum cs_status add_value(struct list_visit *l, struct redis_connection *c, struct op *op,
-	const struct redis_names *names, const struct redis_reply *answer, struct slice key, struct cs_error *err)
+	const struct redis_names *names, const struct redis_reply *reply, struct slice key, struct cs_error *err)
 {
 	struct kv_page *page = &l->page;
 	struct redis_read read;
-	enum cs_status status = redis_read_answer(c, &answer[0], &answer[1], &read, err);
+	enum cs_status status;
 
-	if (status == CS_OK && read.there && read.foreign)
-		status = redis_adopt(c, op, names, &read, err);
+	if (redis_reply_is(reply, "NOSCRIPT")) {
+		status = redis_read_one(c, op, names, &read, err);
+	} else {
+		status = redis_read_answer(c, reply, &read, err);
+		if (status == CS_OK && read.there && read.foreign)
+			status = redis_adopt(c, op, names, &read, err);
+	}
 	/* It was a string when it was scanned; what became something else is gone as a value. */
 	if (status == CS_INVALID_CONTENT_TYPE || (status == CS_OK && !read.there)) {
 		page->total--;
@@ -169,20 +174,19 @@ static enum cs_status read_values(struct list_visit *l, struct redis_connection 
 	size_t count, struct cs_error *err)
 {
 	struct redis_names names[PAGE_KEYS];
-	struct redis_reply replies[2 * PAGE_KEYS + 2];
-	const struct redis_reply *pairs;
+	struct redis_reply replies[PAGE_KEYS];
 	enum cs_status status;
 
-	assert(count >= 1 && count <= PAGE_KEYS);
 	for (size_t i = 0; i < count; i++) {
-		const struct kv_key key = {l->owner->agent_id, l->owner->prefix, l->names[from + i]};
+		struct kv_key key = {l->owner->agent_id, l->owner->prefix, l->names[from + i]};
 
-		status = redis_names_of(&key, &names[i], err);
+		status = redis_names_of(&key, &names[i], NULL);
 		assert(status == CS_OK); /* add_name took no other */
+		redis_read_ask(c, &names[i]);
 	}
-	status = redis_read_pairs(c, op, names, count, replies, &pairs, err);
+	status = redis_answers(c, op, replies, count, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++)
-		status = add_value(l, c, op, &names[i], &pairs[2 * i], l->names[from + i], err);
+		status = add_value(l, c, op, &names[i], &replies[i], l->names[from + i], err);
 	return status;
 }
 

@@ -35,10 +35,8 @@ struct redis_visit {
  * off after lying idle; a write gets one that is known to be quiet. */
 CS_CHECKED enum cs_status redis_visit(struct redis_kv *, struct op *, struct redis_visit *, struct cs_error *);
 
-/* Asks for both strings of each value and its time to live, as they were at one moment. `room` is for 2 * count + 2 replies;
- * (*ret_pairs)[2 * i] and the one behind it are for redis_read_answer. */
-CS_CHECKED enum cs_status redis_read_pairs(struct redis_connection *, struct op *, const struct redis_names *,
-	size_t count, struct redis_reply *room, const struct redis_reply **ret_pairs, struct cs_error *);
+/* Asks for a value; one reply, for redis_read_answer. */
+void redis_read_ask(struct redis_connection *, const struct redis_names *);
 
 struct redis_read {
 	bool there;
@@ -46,9 +44,12 @@ struct redis_read {
 	struct kv_entry entry;
 };
 
-/* What came for one key. Errors: INVALID_CONTENT_TYPE (no string), STORAGE (no UTF-8), UNAVAILABLE (no such shape). */
-CS_CHECKED enum cs_status redis_read_answer(struct redis_connection *, const struct redis_reply *strings,
-	const struct redis_reply *ttl, struct redis_read *ret_read, struct cs_error *);
+/* What came. Errors: INVALID_CONTENT_TYPE (no string), STORAGE (no UTF-8), UNAVAILABLE (no such shape). */
+CS_CHECKED enum cs_status redis_read_answer(
+	struct redis_connection *, const struct redis_reply *, struct redis_read *ret_read, struct cs_error *);
+/* Both in one, and adopting. */
+CS_CHECKED enum cs_status redis_read_one(struct redis_connection *, struct op *, const struct redis_names *,
+	struct redis_read *ret_read, struct cs_error *);
 /* Has the server mark a value from outside and takes what it then says. *ret_read->there may become false. */
 CS_CHECKED enum cs_status redis_adopt(
 	struct redis_connection *, struct op *, const struct redis_names *, struct redis_read *read, struct cs_error *);

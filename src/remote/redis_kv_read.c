@@ -1,57 +1,17 @@
 /* Reading one value: content, mark and time to live as they were at one moment.
  *
- * MULTI and EXEC, not a script: the server spends half of what the smallest script costs it (docs/benchmarks.md), and a
- * replica answers it too. The five commands go out in one packet and their replies come in one. Whether the mark is of
- * this content is seen here, by SHA-1 at a gigabyte a second, and not by the server's one thread. */
+ * The script only fetches. Whether the mark is of this content is seen here, by SHA-1 at a gigabyte a second, and not by
+ * the server's one thread. */
 #include "base/json.h"
 #include "remote/redis_kv_parts.h"
 
-#define READ_REPLIES 4 /* MULTI, MGET, PTTL, EXEC; as redis_read_pairs wants it for one */
+#define READ_WORDS 5 /* EVALSHA, SHA-1, 2, two keys */
 
-static void ask_pair(struct redis_connection *c, const struct redis_names *names)
+void redis_read_ask(struct redis_connection *c, const struct redis_names *names)
 {
-	struct slice mget[] = {S("MGET"), names->value, names->mark};
-	struct slice pttl[] = {S("PTTL"), names->value};
+	struct slice words[READ_WORDS] = {[3] = names->value, names->mark};
 
-	redis_ask(c, mget, 3);
-	redis_ask(c, pttl, 2);
-}
-
-static void ask_pairs(struct redis_connection *c, const struct redis_names *names, size_t count, bool at_once)
-{
-	static const struct slice multi[] = {SLICE_INIT("MULTI")}, exec[] = {SLICE_INIT("EXEC")};
-
-	if (at_once)
-		redis_ask(c, multi, 1);
-	for (size_t i = 0; i < count; i++)
-		ask_pair(c, &names[i]);
-	if (at_once)
-		redis_ask(c, exec, 1);
-}
-
-enum cs_status redis_read_pairs(struct redis_connection *c, struct op *op, const struct redis_names *names,
-	size_t count, struct redis_reply *room, const struct redis_reply **ret_pairs, struct cs_error *err)
-{
-	const struct redis_reply *done = &room[2 * count + 1];
-	enum cs_status status;
-
-	ask_pairs(c, names, count, true);
-	status = redis_answers(c, op, room, 2 * count + 2, err);
-	if (status == CS_OK && redis_reply_is(&room[1], "OOM")) {
-		ask_pairs(c, names, count, false);
-		status = redis_answers(c, op, room, 2 * count, err);
-		if (status == CS_OK)
-			*ret_pairs = room;
-		return status;
-	}
-	for (size_t i = 0; status == CS_OK && i < 2 * count + 2; i++)
-		if (room[i].kind == REDIS_ERROR)
-			status = redis_reply_error(redis_of(c), &room[i], err);
-	if (status == CS_OK && (done->kind != REDIS_ARRAY || done->count != 2 * count))
-		status = redis_unexpected(c, err);
-	if (status == CS_OK)
-		*ret_pairs = done->elements;
-	return status;
+	redis_script_ask(c, REDIS_SCRIPT_READ, words, READ_WORDS);
 }
 
 /* PTTL's answer for a value that is there: it has at least a moment left. */
@@ -87,35 +47,31 @@ static enum cs_status take_content(
 	return CS_OK;
 }
 
-enum cs_status redis_read_answer(struct redis_connection *c, const struct redis_reply *strings,
-	const struct redis_reply *ttl, struct redis_read *ret_read, struct cs_error *err)
+enum cs_status redis_read_answer(
+	struct redis_connection *c, const struct redis_reply *reply, struct redis_read *ret_read, struct cs_error *err)
 {
-	static const struct redis_reply no_string = {.kind = REDIS_ERROR, .text = SLICE_INIT("WRONGTYPE")};
-	const struct redis_reply *value = strings->elements, *mark = strings->elements + 1;
+	const struct redis_reply *value = reply->elements, *mark = reply->elements + 1, *ttl = reply->elements + 2;
 	struct redis_read read = {0};
 	char sum[REDIS_SHA1_HEX_SIZE];
 	struct slice marked = {0};
 	enum cs_status status;
 
-	if (strings->kind == REDIS_ERROR || ttl->kind == REDIS_ERROR)
-		return redis_reply_error(redis_of(c), strings->kind == REDIS_ERROR ? strings : ttl, err);
-	if (strings->kind != REDIS_ARRAY || strings->count != 2 || ttl->kind != REDIS_INTEGER)
+	if (reply->kind == REDIS_ERROR)
+		return redis_reply_error(redis_of(c), reply, err);
+	if (reply->kind != REDIS_ARRAY || reply->count != 3 || ttl->kind != REDIS_INTEGER ||
+		(value->kind != REDIS_STRING && value->kind != REDIS_NIL) ||
+		(mark->kind != REDIS_STRING && mark->kind != REDIS_NIL))
 		return redis_unexpected(c, err);
 	if (value->kind == REDIS_NIL) {
-		/* MGET says nil of a list or a hash as well, but only what is there has a time to live. */
-		if (ttl->integer != -2)
-			return redis_reply_error(redis_of(c), &no_string, err);
 		*ret_read = read;
 		return CS_OK;
 	}
-	if (value->kind != REDIS_STRING || (mark->kind != REDIS_STRING && mark->kind != REDIS_NIL))
-		return redis_unexpected(c, err);
 	status = take_content(c, value->text, &read, err);
 	if (status != CS_OK)
 		return status;
 	read.there = true;
-	set_ttl(&read.entry, ttl->integer);
 	read.foreign = true;
+	set_ttl(&read.entry, ttl->integer);
 	read.entry.version = 1;
 	if (mark->kind == REDIS_STRING && mark_parse(mark->text, &read.entry.version, &marked)) {
 		redis_sha1(value->text, sum);
@@ -126,14 +82,28 @@ enum cs_status redis_read_answer(struct redis_connection *c, const struct redis_
 	return CS_OK;
 }
 
+enum cs_status redis_read_one(struct redis_connection *c, struct op *op, const struct redis_names *names,
+	struct redis_read *ret_read, struct cs_error *err)
+{
+	struct slice words[READ_WORDS] = {[3] = names->value, names->mark};
+	struct redis_reply reply;
+	enum cs_status status = redis_script_run(c, op, REDIS_SCRIPT_READ, words, READ_WORDS, &reply, err);
+
+	if (status == CS_OK)
+		status = redis_read_answer(c, &reply, ret_read, err);
+	if (status == CS_OK && ret_read->there && ret_read->foreign)
+		status = redis_adopt(c, op, names, ret_read, err);
+	return status;
+}
+
 enum cs_status redis_adopt(struct redis_connection *c, struct op *op, const struct redis_names *names,
 	struct redis_read *read, struct cs_error *err)
 {
-	struct slice words[5] = {{0}, {0}, {0}, names->value, names->mark};
+	struct slice words[READ_WORDS] = {[3] = names->value, names->mark};
 	struct redis_read adopted = {.there = true};
 	struct redis_reply reply;
 	int64_t ttl_ms;
-	enum cs_status status = redis_script_run(c, op, REDIS_SCRIPT_ADOPT, words, 5, &reply, err);
+	enum cs_status status = redis_script_run(c, op, REDIS_SCRIPT_ADOPT, words, READ_WORDS, &reply, err);
 
 	if (status == CS_STORAGE)
 		/* It may not or cannot write: a replica, a full server. Reading works all the same. */
@@ -164,15 +134,8 @@ static enum cs_status run_get(
 	struct redis_visit *visit, struct redis_connection *c, struct op *op, struct cs_error *err)
 {
 	struct get_visit *get = (struct get_visit *)visit;
-	struct redis_reply replies[READ_REPLIES];
-	const struct redis_reply *pair;
-	enum cs_status status = redis_read_pairs(c, op, &get->names, 1, replies, &pair, err);
 
-	if (status == CS_OK)
-		status = redis_read_answer(c, &pair[0], &pair[1], &get->read, err);
-	if (status == CS_OK && get->read.there && get->read.foreign)
-		status = redis_adopt(c, op, &get->names, &get->read, err);
-	return status;
+	return redis_read_one(c, op, &get->names, &get->read, err);
 }
 
 enum cs_status redis_kv_get(

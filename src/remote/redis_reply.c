@@ -101,7 +101,7 @@ void redis_intake_release(struct redis_intake *in)
 
 static enum cs_status refuse(const struct redis_intake *in, struct cs_error *err)
 {
-	if (in->refused == no_memory)
+	if (in->refused == no_memory || (!in->refused && in->reader->err == REDIS_ERR_OOM))
 		return cs_fail_memory(err);
 	return cs_fail(err, CS_UNAVAILABLE, "%s", in->refused ? in->refused : in->reader->errstr);
 }
@@ -151,5 +151,8 @@ enum cs_status redis_intake_next(struct redis_intake *in, struct arena *arena, s
 
 bool redis_intake_is_empty(const struct redis_intake *in)
 {
-	return in->reader->ridx < 0 && in->reader->pos == in->reader->len;
+	const redisReader *r = in->reader;
+
+	/* Asked for a reply when there was none, the reader stands before the first byte of the next. */
+	return r->pos == r->len && (r->ridx < 0 || (r->ridx == 0 && r->rstack[0].type < 0));
 }

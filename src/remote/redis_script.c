@@ -16,12 +16,10 @@
 /* clang-format off */
 #define LOOK                                                                                                           \
 	"local value, version, characters = redis.call('GET', KEYS[1]), 0, 0\n"                                        \
-	"local function write(key, text, ttl)\n"                                                                       \
-	"  if ttl < 0 then redis.call('SET', key, text)\n"                                                             \
-	"  else redis.call('SET', key, text, 'PX', math.max(ttl, 1)) end\n"                                            \
-	"end\n"                                                                                                        \
-	"local function mark(n, length, sum, ttl)\n"                                                                   \
-	"  write(KEYS[2], string.format('%.0f %.0f %s', n, length, sum), ttl)\n"                                       \
+	"local function mark(n, length, sum)\n"                                                                        \
+	"  local text, ends = string.format('%.0f %.0f %s', n, length, sum), redis.call('PEXPIRETIME', KEYS[1])\n"     \
+	"  if ends < 0 then redis.call('SET', KEYS[2], text)\n"                                                        \
+	"  else redis.call('SET', KEYS[2], text, 'PXAT', string.format('%.0f', ends)) end\n"                           \
 	"end\n"                                                                                                        \
 	"if value then\n"                                                                                              \
 	"  local there = redis.call('GET', KEYS[2]) or ''\n"                                                           \
@@ -32,7 +30,7 @@
 	"  else\n"                                                                                                     \
 	"    version = v and tonumber(v) + 1 or 1\n"                                                                   \
 	"    characters = select(2, string.gsub(value, '[^\\128-\\191]', ''))\n"                                       \
-	"    mark(version, characters, sum, redis.call('PTTL', KEYS[1]))\n"                                            \
+	"    mark(version, characters, sum)\n"                                                                         \
 	"  end\n"                                                                                                      \
 	"end\n"                                                                                                        \
 	"local function decimal(n) return string.format('%.0f', n) end\n"
@@ -64,11 +62,14 @@ static const char put_text[] = LOOK CHECK("4")
 	"end\n"
 	"if length > tonumber(ARGV[6]) then return {'large', decimal(length)} end\n"
 	"if mode ~= 'set' then sum = redis.sha1hex(new) end\n"
-	"local ttl = tonumber(ARGV[3])\n"
-	"write(KEYS[1], new, ttl)\n"
-	"mark(version + 1, length, sum, ttl)\n"
+	"if ARGV[3] == '-1' then redis.call('SET', KEYS[1], new)\n"
+	"else redis.call('SET', KEYS[1], new, 'PX', ARGV[3]) end\n"
+	"mark(version + 1, length, sum)\n"
 	"if mode == 'set' then return {'ok', decimal(version + 1), decimal(length)} end\n"
 	"return {'ok', decimal(version + 1), decimal(length), new}\n";
+
+static const char read_text[] =
+	"return {redis.call('GET', KEYS[1]), redis.call('GET', KEYS[2]), redis.call('PTTL', KEYS[1])}\n";
 
 static const char remove_text[] = LOOK
 	"if not value then return {'missing'} end\n"
@@ -82,6 +83,7 @@ static const char adopt_text[] = LOOK
 /* clang-format on */
 
 static const struct slice texts[REDIS_SCRIPT_COUNT] = {
+	[REDIS_SCRIPT_READ] = {read_text, sizeof read_text - 1},
 	[REDIS_SCRIPT_PUT] = {put_text, sizeof put_text - 1},
 	[REDIS_SCRIPT_REMOVE] = {remove_text, sizeof remove_text - 1},
 	[REDIS_SCRIPT_ADOPT] = {adopt_text, sizeof adopt_text - 1},
@@ -113,15 +115,30 @@ static void make_sums(void)
 		redis_sha1(texts[i], sums[i]);
 }
 
-static enum cs_status check_reply(struct redis_connection *c, const struct redis_reply *reply, struct cs_error *err)
+static enum cs_status check_reply(
+	struct redis_connection *c, enum redis_script script, const struct redis_reply *reply, struct cs_error *err)
 {
 	bool as_agreed = reply->kind == REDIS_ARRAY && reply->count > 0;
 
 	if (reply->kind == REDIS_ERROR)
 		return redis_reply_error(redis_of(c), reply, err);
-	for (size_t i = 0; as_agreed && i < reply->count; i++)
+	for (size_t i = 0; as_agreed && script != REDIS_SCRIPT_READ && i < reply->count; i++)
 		as_agreed = reply->elements[i].kind == REDIS_STRING;
 	return as_agreed ? CS_OK : redis_unexpected(c, err);
+}
+
+static void name_script(enum redis_script script, struct slice *words)
+{
+	pthread_once(&once, make_sums);
+	words[0] = S("EVALSHA");
+	words[1] = slice_of(sums[script], REDIS_SHA1_HEX_SIZE - 1);
+	words[2] = S("2");
+}
+
+void redis_script_ask(struct redis_connection *c, enum redis_script script, struct slice *words, size_t count)
+{
+	name_script(script, words);
+	redis_ask(c, words, count);
 }
 
 enum cs_status redis_script_run(struct redis_connection *c, struct op *op, enum redis_script script,
@@ -130,10 +147,7 @@ enum cs_status redis_script_run(struct redis_connection *c, struct op *op, enum 
 	struct redis_reply reply;
 	enum cs_status status;
 
-	pthread_once(&once, make_sums);
-	words[0] = S("EVALSHA");
-	words[1] = slice_of(sums[script], REDIS_SHA1_HEX_SIZE - 1);
-	words[2] = S("2");
+	name_script(script, words);
 	status = redis_call(c, op, words, count, &reply, err);
 	if (status == CS_OK && redis_reply_is(&reply, "NOSCRIPT")) {
 		words[0] = S("EVAL");
@@ -141,7 +155,7 @@ enum cs_status redis_script_run(struct redis_connection *c, struct op *op, enum 
 		status = redis_call(c, op, words, count, &reply, err);
 	}
 	if (status == CS_OK)
-		status = check_reply(c, &reply, err);
+		status = check_reply(c, script, &reply, err);
 	if (status == CS_OK)
 		*ret_reply = reply;
 	return status;
