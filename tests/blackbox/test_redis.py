@@ -458,6 +458,22 @@ def listener_killed():
         equal((count(server, DOWN), count(server, UNCACHED)), (0, 6))
 
 
+def listening_on():
+    """the listener proves itself while nothing is written: what was cached stays so beyond the time it is trusted"""
+    with Redis() as redis, serving(redis.url) as server:
+        server.wait_for(CACHED)
+        equal(write(server, "k", "v")[0], 200)
+        until_hit(server, "k")
+        before = metric(server, 'mcp_state_cache_total{result="miss"}')
+        listener = until(lambda: [client for client in redis.clients() if "P" in client["flags"]],
+                         lambda found: found and int(found[0]["age"]) >= 5, "five seconds")[0]
+        equal(listener["cmd"], "ping")
+        hit = hits(server)
+        equal(content_of(server, "k"), "v")
+        equal((hits(server), metric(server, 'mcp_state_cache_total{result="miss"}')), (hit + 1, before))
+        equal((count(server, UNCACHED), len([c for c in redis.clients() if "P" in c["flags"]])), (0, 1))
+
+
 def expiry():
     """a value with a time to live is gone at its time, also where the server does not tell"""
     with Redis("--enable-debug-command", "yes") as redis, serving(redis.url) as server:
@@ -577,4 +593,4 @@ def doctor():
 
 if __name__ == "__main__":
     run(same, killed, paused, out_of_memory, wrong_password, wrong_port, replica, script_flush, dead_at_start, coherence,
-        listener_killed, expiry, pool, forwarders, settings, doctor)
+        listener_killed, listening_on, expiry, pool, forwarders, settings, doctor)
