@@ -6,6 +6,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include <cmocka.h>
 
@@ -25,8 +26,8 @@ struct fixture {
 	struct op op;
 	struct cs_error err;
 	/* What the server is to say, in the tests where that is all. */
-	const char *reply;
-	size_t length, cut;
+	const char *_Atomic reply;
+	atomic_size_t length, cut;
 	atomic_int puts;
 };
 
@@ -169,6 +170,35 @@ static void a_connection_cut_in_mid_reply_is_not_used_again(void **state)
 		assert_int_equal(stats.size, 0);
 	}
 	assert_int_equal(f->fake.connections, sizeof HELLO - 1);
+	end(f);
+}
+
+/* What is closed with bytes unread is reset. */
+static void serve_reset(struct fake_redis *fake, int fd, int number)
+{
+	struct fixture *f = fake->self;
+	char byte;
+
+	if (fake_redis_greet(fake, fd) && recv(fd, &byte, 1, 0) == 1) {
+		fake_redis_say(fd, HELLO, f->cut);
+		fake_redis_await_read(fd);
+	}
+}
+
+static void a_connection_reset_in_mid_reply_is_not_used_again(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_entry entry;
+	int connections = 0;
+
+	begin(f, serve_reset, 0);
+	for (f->cut = 0; f->cut < sizeof HELLO - 1; f->cut += 7) {
+		assert_int_equal(get(f, &entry), CS_UNAVAILABLE);
+		assert_says(f, "reset by peer");
+		assert_int_equal(f->fake.connections, ++connections);
+	}
+	assert_int_equal(put(f), CS_UNAVAILABLE);
+	assert_says(f, "not known whether");
 	end(f);
 }
 
@@ -570,6 +600,7 @@ int main(void)
 		WIRE_TEST(a_reply_may_be_split_at_every_byte),
 		WIRE_TEST(a_reply_may_come_byte_by_byte),
 		WIRE_TEST(a_connection_cut_in_mid_reply_is_not_used_again),
+		WIRE_TEST(a_connection_reset_in_mid_reply_is_not_used_again),
 		WIRE_TEST(a_read_is_repeated_where_an_idle_connection_was_dead),
 		WIRE_TEST(a_write_is_never_repeated_and_says_that_its_effect_is_not_known),
 		WIRE_TEST(a_write_does_not_go_to_a_connection_that_is_known_to_be_dead),

