@@ -66,6 +66,12 @@ all: $(PROGRAM)
 $(PROGRAM): $(MAIN_OBJ) $(LIB)
 	$(CC) $(CFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LDLIBS)
 
+# Which sources: a file that changes only when the revision does, so that main.o is built again then and not otherwise.
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+$(shell mkdir -p $(B) && printf '%s\n' '$(REVISION)' | cmp -s - $(B)/revision || printf '%s\n' '$(REVISION)' >$(B)/revision)
+$(MAIN_OBJ): CPPFLAGS += -DCS_REVISION='"$(REVISION)"'
+$(MAIN_OBJ): $(B)/revision
+
 # The archive is made anew, so that a deleted source leaves no object behind.
 $(LIB): $(OBJ)
 	@rm -f $@
