@@ -90,6 +90,12 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(LIB)
 $(BENCH_BIN): $(B)/%: $(B)/%.o $(BENCH_OBJ) $(LIB)
 	$(CC) $(CFLAGS) -o $@ $< $(BENCH_OBJ) $(LIB) $(LDLIBS)
 
+# The same program with the metric calls of a request left out: bench/bench_metrics.c compares with it.
+UNMEASURED := $(B)/bench/unmeasured/unmeasured.o
+$(PROGRAM)-unmeasured: $(MAIN_OBJ) $(LIB) $(UNMEASURED)
+	$(CC) $(CFLAGS) -Wl,--wrap=metric_add,--wrap=metric_observe_ns -o $@ $(MAIN_OBJ) $(UNMEASURED) $(LIB) $(LDLIBS)
+$(B)/bench/bench_metrics: | $(PROGRAM)-unmeasured
+
 -include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TEST_BIN:=.d) $(SUPPORT_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d) $(BENCH_OBJ:.o=.d)
 .SECONDARY:
 
