@@ -115,97 +115,12 @@ bad:
 		(int)(text.len < 40 ? text.len : 40), text.ptr ? text.ptr : "");
 }
 
-static void find_series(struct status *s)
-{
-	for (size_t i = 0; i < tool_row_count; i++)
-		s->times[i] = metric_series(METRIC_RESPONSE_TIME, slice_cstr(tool_rows[i].name));
-	s->connections = metric_series(METRIC_CONNECTIONS, S(""));
-	for (size_t i = 0; i < STATUS_MEASURES; i++) {
-		struct measure *m = &s->measures[i];
-		const double limits[] = {m->limits.target, m->limits.warning, m->limits.critical};
-		static const char *const names[] = {"target", "warning", "critical"};
-
-		m->value_metric = metric_series(METRIC_STATUS_VALUE, slice_cstr(status_measure_names[i]));
-		m->level_metric = metric_series(METRIC_STATUS_LEVEL, slice_cstr(status_measure_names[i]));
-		for (size_t k = 0; k < 3; k++) {
-			char labels[64];
-			int n = snprintf(labels, sizeof labels, "%s,%s", status_measure_names[i], names[k]);
-
-			metric_set(metric_series(METRIC_STATUS_THRESHOLD, slice_of(labels, (size_t)n)),
-				(int64_t)(limits[k] * 1e9));
-		}
-	}
-}
-
-static void collect(void *self)
-{
-	struct status *s = self;
-
-	status_look(s, clock_mono_ns());
-	for (size_t i = 0; i < STATUS_MEASURES; i++) {
-		double value;
-		enum status_level level = status_level_of(s, (enum status_measure)i, &value);
-
-		metric_set(s->measures[i].level_metric, level);
-		metric_set(s->measures[i].value_metric, isnan(value) ? 0 : (int64_t)(value * 1e9));
-	}
-}
-
 static void take_sample(const struct status *s, struct sample *sample, int64_t now_ns)
 {
 	sample->at_ns = now_ns;
 	sample->cpu_ns = process_usage_cpu_ns();
 	for (size_t i = 0; i < tool_row_count; i++)
 		metric_buckets(s->times[i], sample->counts[i]);
-}
-
-enum cs_status status_new(const struct status_limits limits[STATUS_MEASURES], unsigned cores,
-	struct status **ret_status, struct cs_error *err)
-{
-	struct status *s = calloc(1, sizeof *s);
-	long online = sysconf(_SC_NPROCESSORS_ONLN);
-	bool whole = s != NULL;
-
-	if (!s)
-		return cs_fail_memory(err);
-	pthread_mutex_init(&s->lock, NULL);
-	s->cores = cores ? cores : online > 0 ? (unsigned)online : 1;
-	s->slowest = NO_TOOL;
-	s->times = calloc(tool_row_count, sizeof *s->times);
-	s->tools = calloc(tool_row_count, sizeof *s->tools);
-	s->now.counts = calloc(tool_row_count, sizeof *s->now.counts);
-	whole = s->times && s->tools && s->now.counts;
-	for (size_t i = 0; i < SAMPLES; i++) {
-		s->samples[i].counts = calloc(tool_row_count, sizeof *s->samples[i].counts);
-		whole = whole && s->samples[i].counts;
-	}
-	for (size_t i = 0; i < STATUS_MEASURES; i++)
-		s->measures[i].limits = limits[i].critical > 0 ? limits[i] : guide[i];
-	if (!whole) {
-		status_free(s);
-		return cs_fail_memory(err);
-	}
-	find_series(s);
-	take_sample(s, &s->samples[0], clock_mono_ns());
-	s->sample_count = 1;
-	s->collector = (struct metrics_collector){.collect = collect, .self = s};
-	metrics_collector_add(&s->collector);
-	*ret_status = s;
-	return CS_OK;
-}
-
-void status_free(struct status *s)
-{
-	if (!s)
-		return;
-	metrics_collector_remove(&s->collector);
-	for (size_t i = 0; i < SAMPLES; i++)
-		free(s->samples[i].counts);
-	free(s->now.counts);
-	free(s->tools);
-	free(s->times);
-	pthread_mutex_destroy(&s->lock);
-	free(s);
 }
 
 /* Looking. All of it under the lock. */
@@ -286,13 +201,12 @@ static void measure(struct status *s, const struct sample *start)
 }
 
 /* True: *ret_line is to be written. */
-static bool change(struct status *s, enum status_measure id, struct line *ret_line)
+static bool line_due(struct status *s, enum status_measure id, struct line *ret_line)
 {
 	struct measure *m = &s->measures[id];
 	const double thresholds[] = {0, m->limits.warning, m->limits.critical};
 	enum status_level higher;
 
-	m->level = level_for(&m->limits, m->level, m->value);
 	if (m->level == m->told || (m->told_ns && s->now.at_ns - m->told_ns < STATUS_LINE_S * SECOND_NS))
 		return false;
 	higher = m->level > m->told ? m->level : m->told;
@@ -327,17 +241,118 @@ static void write_line(const struct line *line)
 		log_emit(line->to == STATUS_CRITICAL ? LOG_ERROR : LOG_WARNING, "a threshold is reached", fields);
 }
 
-static size_t look(struct status *s, int64_t now_ns, struct line lines[STATUS_MEASURES])
+static void look(struct status *s, int64_t now_ns)
 {
-	size_t count = 0;
-
 	take_sample(s, &s->now, now_ns);
 	measure(s, window_start(s));
 	keep_sample(s);
+	for (size_t i = 0; i < STATUS_MEASURES; i++) {
+		struct measure *m = &s->measures[i];
+
+		m->level = level_for(&m->limits, m->level, m->value);
+	}
+}
+
+static size_t lines_due(struct status *s, struct line lines[STATUS_MEASURES])
+{
+	size_t count = 0;
+
 	for (size_t i = 0; i < STATUS_MEASURES; i++)
-		count += change(s, (enum status_measure)i, &lines[count]);
+		count += line_due(s, (enum status_measure)i, &lines[count]);
 	return count;
 }
+
+/* Life. */
+
+static void find_series(struct status *s)
+{
+	for (size_t i = 0; i < tool_row_count; i++)
+		s->times[i] = metric_series(METRIC_RESPONSE_TIME, slice_cstr(tool_rows[i].name));
+	s->connections = metric_series(METRIC_CONNECTIONS, S(""));
+	for (size_t i = 0; i < STATUS_MEASURES; i++) {
+		struct measure *m = &s->measures[i];
+		const double limits[] = {m->limits.target, m->limits.warning, m->limits.critical};
+		static const char *const names[] = {"target", "warning", "critical"};
+
+		m->value_metric = metric_series(METRIC_STATUS_VALUE, slice_cstr(status_measure_names[i]));
+		m->level_metric = metric_series(METRIC_STATUS_LEVEL, slice_cstr(status_measure_names[i]));
+		for (size_t k = 0; k < 3; k++) {
+			char labels[64];
+			int n = snprintf(labels, sizeof labels, "%s,%s", status_measure_names[i], names[k]);
+
+			metric_set(metric_series(METRIC_STATUS_THRESHOLD, slice_of(labels, (size_t)n)),
+				(int64_t)(limits[k] * 1e9));
+		}
+	}
+}
+
+static void collect(void *self)
+{
+	struct status *s = self;
+
+	/* Without lines, which the next tick writes: a collector does not wait for who reads standard error. */
+	pthread_mutex_lock(&s->lock);
+	look(s, clock_mono_ns());
+	pthread_mutex_unlock(&s->lock);
+	for (size_t i = 0; i < STATUS_MEASURES; i++) {
+		double value;
+		enum status_level level = status_level_of(s, (enum status_measure)i, &value);
+
+		metric_set(s->measures[i].level_metric, level);
+		metric_set(s->measures[i].value_metric, isnan(value) ? 0 : (int64_t)(value * 1e9));
+	}
+}
+
+enum cs_status status_new(const struct status_limits limits[STATUS_MEASURES], unsigned cores,
+	struct status **ret_status, struct cs_error *err)
+{
+	struct status *s = calloc(1, sizeof *s);
+	long online = sysconf(_SC_NPROCESSORS_ONLN);
+	bool whole = s != NULL;
+
+	if (!s)
+		return cs_fail_memory(err);
+	pthread_mutex_init(&s->lock, NULL);
+	s->cores = cores ? cores : online > 0 ? (unsigned)online : 1;
+	s->slowest = NO_TOOL;
+	s->times = calloc(tool_row_count, sizeof *s->times);
+	s->tools = calloc(tool_row_count, sizeof *s->tools);
+	s->now.counts = calloc(tool_row_count, sizeof *s->now.counts);
+	whole = s->times && s->tools && s->now.counts;
+	for (size_t i = 0; i < SAMPLES; i++) {
+		s->samples[i].counts = calloc(tool_row_count, sizeof *s->samples[i].counts);
+		whole = whole && s->samples[i].counts;
+	}
+	for (size_t i = 0; i < STATUS_MEASURES; i++)
+		s->measures[i].limits = limits[i].critical > 0 ? limits[i] : guide[i];
+	if (!whole) {
+		status_free(s);
+		return cs_fail_memory(err);
+	}
+	find_series(s);
+	take_sample(s, &s->samples[0], clock_mono_ns());
+	s->sample_count = 1;
+	s->collector = (struct metrics_collector){.collect = collect, .self = s};
+	metrics_collector_add(&s->collector);
+	*ret_status = s;
+	return CS_OK;
+}
+
+void status_free(struct status *s)
+{
+	if (!s)
+		return;
+	metrics_collector_remove(&s->collector);
+	for (size_t i = 0; i < SAMPLES; i++)
+		free(s->samples[i].counts);
+	free(s->now.counts);
+	free(s->tools);
+	free(s->times);
+	pthread_mutex_destroy(&s->lock);
+	free(s);
+}
+
+/* Asking. */
 
 void status_look(struct status *s, int64_t now_ns)
 {
@@ -345,7 +360,8 @@ void status_look(struct status *s, int64_t now_ns)
 	size_t count;
 
 	pthread_mutex_lock(&s->lock);
-	count = look(s, now_ns, lines);
+	look(s, now_ns);
+	count = lines_due(s, lines);
 	pthread_mutex_unlock(&s->lock);
 	for (size_t i = 0; i < count; i++)
 		write_line(&lines[i]);
@@ -410,7 +426,8 @@ void status_write(struct status *s, int64_t now_ns, struct json_writer *w)
 	size_t count;
 
 	pthread_mutex_lock(&s->lock);
-	count = look(s, now_ns, lines);
+	look(s, now_ns);
+	count = lines_due(s, lines);
 	for (size_t i = 0; i < STATUS_MEASURES; i++)
 		worst = s->measures[i].level > worst ? s->measures[i].level : worst;
 	json_key_str(w, "status", slice_cstr(status_level_names[worst]));

@@ -271,6 +271,9 @@ static void test_gauges(void **state)
 	assert_part(out.ptr, "\nmcp_status_threshold{measure=\"cpu_usage_percent\",level=\"critical\"} 90\n");
 	assert_part(out.ptr, "\nmcp_status_threshold{measure=\"memory_usage_mb\",level=\"target\"} 1024\n");
 	buffer_release(&out);
+	assert_string_equal(logged(), ""); /* a scrape says nothing: the next look does */
+	look_after(1);
+	assert_part(logged(), "from=ok to=critical value=201");
 }
 
 static void test_limits_are_parsed(void **state)
