@@ -269,7 +269,7 @@ static void write_histogram(struct buffer *out, const struct family_row *row, co
 	uint64_t count = 0;
 
 	for (size_t i = 0; i <= bounds; i++) {
-		char power[8];
+		char power[16];
 		const char *le = "+Inf";
 
 		snprintf(power, sizeof power, "%u", 1u << i);
