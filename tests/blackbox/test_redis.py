@@ -4,6 +4,7 @@
 Every test has a redis-server of its own. What is awaited is an event: a line of the log, a reply that has changed.
 """
 import contextlib
+import functools
 import http.client
 import json
 import re
@@ -14,7 +15,7 @@ import time
 
 from blackbox import (WAIT_S, Peer, Server, command, contains, directory, environment, equal, http_tool, result, run,
                       taken_port)
-from redis_server import Redis, free_port
+from redis_server import Redis, free_port, valkey
 
 QUICK = ("--embedding-model", "off", "--health-period", "1", "--breaker-pause-max", "1")
 DOWN = "a server does not answer"
@@ -156,9 +157,9 @@ def play(server):
     return replies
 
 
-def same():
+def same(start=Redis):
     """both tools answer byte for byte as they do embedded, cached or not"""
-    with Redis() as redis, directory() as path, Server(path, "--embedding-model", "off") as embedded:
+    with start() as redis, directory() as path, Server(path, "--embedding-model", "off") as embedded:
         wanted = play(embedded)
         equal(len(wanted) > len(SCENARIO), True, "pages were followed")
         for flags in (("--state-cache-entries", "0"), ()):
@@ -224,10 +225,10 @@ class Load:
                   f"{acknowledged} acknowledged, {self.unknown[i]} unknown, {there} there")
 
 
-def killed():
+def killed(start=Redis):
     """killed and restarted under load: nothing acknowledged is lost, contexts go on, the log says it once each time"""
     rounds = 3
-    with Redis() as redis, serving(redis.url) as server:
+    with start() as redis, serving(redis.url) as server:
         server.wait_for(CACHED)
         with Load(server) as load:
             for n in range(1, rounds + 1):
@@ -404,9 +405,9 @@ def until_hit(server, key):
     until(one_more, True, f"{key} is answered from memory")
 
 
-def coherence():
+def coherence(start=Redis):
     """what another process writes is seen, also while nobody tells of it; a hit asks no server"""
-    with Redis() as redis, serving(redis.url) as server, serving(redis.url) as other:
+    with start() as redis, serving(redis.url) as server, serving(redis.url) as other:
         for each in (server, other):
             each.wait_for(CACHED)
         equal(write(server, "k", "0")[0], 200)
@@ -483,6 +484,14 @@ def expiry():
         until_hit(server, "k")
         until(lambda: content_of(server, "k"), "key_not_found", "expiry")
         equal(redis.call("EXISTS", "agent:a:state:k"), 0)
+
+
+def on_valkey():
+    """Valkey gives the same answers, tells of changes, and may be killed"""
+    start = functools.partial(Redis, program=valkey())
+    same(start)
+    coherence(start)
+    killed(start)
 
 
 # Connections.
@@ -593,4 +602,4 @@ def doctor():
 
 if __name__ == "__main__":
     run(same, killed, paused, out_of_memory, wrong_password, wrong_port, replica, script_flush, dead_at_start, coherence,
-        listener_killed, listening_on, expiry, pool, forwarders, settings, doctor)
+        listener_killed, listening_on, expiry, on_valkey, pool, forwarders, settings, doctor)
