@@ -2,7 +2,6 @@
 #include "cli/backends.h"
 
 #include "base/log.h"
-#include "base/metrics.h"
 
 #define PAUSE_MIN_MS 500 /* between two looks at a server that is down, at first */
 #define DRAIN_NS     INT64_C(1000000000)
@@ -77,6 +76,18 @@ static void add_status(void *self, struct backend_status *status)
 	}
 }
 
+static void collect(void *self)
+{
+	const struct backends *b = self;
+	struct pool_stats stats;
+
+	redis_kv_pool_stats(b->redis, &stats);
+	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("idle")), stats.idle);
+	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("in_use")), stats.in_use);
+	metric_set(metric_series(METRIC_POOL_WAITING, S("")), stats.waiting);
+	metric_set(metric_series(METRIC_POOL_WAIT_MAX, S("")), stats.wait_ns_max);
+}
+
 static struct guard_options guard_options_of(struct backends *b, const struct config *config)
 {
 	const struct redis_kv_options redis = backends_redis_options(config);
@@ -118,9 +129,8 @@ enum cs_status backends_open(struct backends *b, const struct config *config, st
 		return status;
 	}
 	b->breaker = (struct kv_breaker){redis_kv_port(b->redis), b->guard};
-	b->idle = metric_series(METRIC_POOL_CONNECTIONS, S("idle"));
-	b->in_use = metric_series(METRIC_POOL_CONNECTIONS, S("in_use"));
-	b->waiting = metric_series(METRIC_POOL_WAITING, S(""));
+	b->collector = (struct metrics_collector){.collect = collect, .self = b};
+	metrics_collector_add(&b->collector);
 	return CS_OK;
 }
 
@@ -132,19 +142,6 @@ static enum cs_status ping(void *self, struct op *op, struct cs_error *err)
 static enum cs_status maintain(void *self, struct op *op, struct cs_error *err)
 {
 	return redis_kv_maintain(((struct backends *)self)->redis, op, err);
-}
-
-static void measure(void *self)
-{
-	const struct backends *b = self;
-	struct pool_stats stats;
-
-	redis_kv_pool_stats(b->redis, &stats);
-	metric_set(b->idle, stats.idle);
-	metric_set(b->in_use, stats.in_use);
-	metric_set(b->waiting, stats.waiting);
-	if (b->cache)
-		(void)kv_cache_count(b->cache);
 }
 
 static enum cs_status start_cache(struct backends *b, const struct config *config, struct cs_error *err)
@@ -175,8 +172,7 @@ static void stop_cache(struct backends *b)
 enum cs_status backends_start(struct backends *b, const struct config *config, bool people, struct cs_error *err)
 {
 	const struct redis_kv_options redis = backends_redis_options(config);
-	const struct health_target target = {
-		.guard = b->guard, .self = b, .ping = ping, .maintain = maintain, .measure = measure};
+	const struct health_target target = {.guard = b->guard, .self = b, .ping = ping, .maintain = maintain};
 	const struct health_options watch = {.period_ms = config_int(config, SETTING_HEALTH_PERIOD) * 1000,
 		.timeout_ms = redis.connect_timeout_ms + redis.command_timeout_ms,
 		.targets = &target,
@@ -215,6 +211,7 @@ void backends_close(struct backends *b)
 		.deadline_ns = clock_mono_ns() + DRAIN_NS,
 		.may_wait = true};
 
+	metrics_collector_remove(&b->collector);
 	health_free(health);
 	stop_cache(b);
 	if (b->redis) {

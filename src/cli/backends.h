@@ -10,6 +10,7 @@
 #define CS_CLI_BACKENDS_H
 
 #include "base/config.h"
+#include "base/metrics.h"
 #include "remote/health.h"
 #include "remote/kv_breaker.h"
 #include "remote/kv_cache.h"
@@ -26,7 +27,7 @@ struct backends {
 	_Atomic(struct health *) health;
 	bool people;
 	unsigned pool_min, pool_max;
-	struct metric_series *idle, *in_use, *waiting;
+	struct metrics_collector collector; /* of the pool's gauges */
 };
 
 /* Errors: VALIDATION (a setting, which is named). */

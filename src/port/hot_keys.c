@@ -28,6 +28,7 @@ struct entry {
 struct shard {
 	pthread_mutex_t lock;
 	uint64_t changes; /* published so far: the ticket */
+	uint64_t evictions;
 	size_t count, bytes;
 	struct entry *newest, *oldest;
 	struct entry **buckets;
@@ -216,9 +217,8 @@ static void drop_oldest(const struct hot_keys *keys, struct shard *shard)
 
 static void evict_oldest(const struct hot_keys *keys, struct shard *shard)
 {
+	shard->evictions++;
 	drop_oldest(keys, shard);
-	if (keys->options.evictions)
-		metric_add(keys->options.evictions, 1);
 }
 
 struct hot_value *hot_keys_get(struct hot_keys *keys, const struct hot_key *key)
@@ -330,14 +330,19 @@ void hot_keys_clear(struct hot_keys *keys)
 	}
 }
 
-size_t hot_keys_count(struct hot_keys *keys)
+void hot_keys_stats(struct hot_keys *keys, struct hot_keys_stats *ret_stats)
 {
-	size_t count = 0;
+	const size_t shards = keys->options.shards;
 
-	for (size_t i = 0; i < keys->options.shards; i++) {
-		pthread_mutex_lock(&keys->shards[i].lock);
-		count += keys->shards[i].count;
-		pthread_mutex_unlock(&keys->shards[i].lock);
+	*ret_stats = (struct hot_keys_stats){
+		.bytes = sizeof *keys + shards * (sizeof *keys->shards + (keys->bucket_mask + 1) * sizeof(void *))};
+	for (size_t i = 0; i < shards; i++) {
+		struct shard *shard = &keys->shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		ret_stats->keys += shard->count;
+		ret_stats->bytes += shard->bytes;
+		ret_stats->evictions += shard->evictions;
+		pthread_mutex_unlock(&shard->lock);
 	}
-	return count;
 }

@@ -18,7 +18,6 @@
 #include <stdatomic.h>
 
 #include "base/error.h"
-#include "base/metrics.h"
 #include "port/kv.h"
 
 #define HOT_SHARDS_MAX 64
@@ -30,8 +29,7 @@ struct hot_keys;
 struct hot_keys_options {
 	size_t shards; /* 1 to HOT_SHARDS_MAX */
 	size_t entries_max, bytes_max;
-	size_t value_max;                /* bytes; a larger value is not mirrored */
-	struct metric_series *evictions; /* counts what made room; NULL: nobody asks */
+	size_t value_max; /* bytes; a larger value is not mirrored */
 };
 
 struct hot_value {
@@ -79,6 +77,11 @@ void hot_keys_publish(struct hot_keys *, const struct hot_key *, struct hot_valu
 /* Nothing is known any more, and every fill under way is dropped. */
 void hot_keys_clear(struct hot_keys *);
 
-size_t hot_keys_count(struct hot_keys *); /* entries now */
+/* What is mirrored now, and what made room for it since the start. */
+struct hot_keys_stats {
+	size_t keys, bytes;
+	uint64_t evictions;
+};
+void hot_keys_stats(struct hot_keys *, struct hot_keys_stats *ret_stats);
 
 #endif

@@ -49,8 +49,6 @@ static int64_t check(struct health *h, const struct health_target *target, struc
 		/* What cannot be opened now, the next check or call tells. */
 		(void)!target->maintain(target->self, &op, &err);
 	}
-	if (target->measure)
-		target->measure(target->self);
 	if (status != CS_OK && period_ms > SUSPECT_MS)
 		period_ms = SUSPECT_MS;
 	return clock_mono_ns() + period_ms * NS_PER_MS;

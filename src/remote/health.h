@@ -21,8 +21,6 @@ struct health_target {
 	enum cs_status (*ping)(void *self, struct op *, struct cs_error *);
 	/* After a ping that was answered: closes and opens connections; NULL: nothing to do. */
 	enum cs_status (*maintain)(void *self, struct op *, struct cs_error *);
-	/* After each check: brings gauges up to date; NULL: none. */
-	void (*measure)(void *self);
 };
 
 struct health_options {

@@ -10,6 +10,7 @@
 
 #include <stdlib.h>
 
+#include "base/metrics.h"
 #include "port/hot_keys.h"
 
 #define NS_PER_MS INT64_C(1000000)
@@ -21,9 +22,21 @@ struct kv_cache {
 	struct kv_cache_options options;
 	struct hot_keys *keys;
 	_Atomic int64_t open_until_ns; /* 0: closed */
-	struct metric_series *hits, *misses, *bypasses, *entries;
+	struct metric_series *hits, *misses, *bypasses;
 	struct metric_series *written, *told, *lost, *flushed;
+	struct metrics_collector collector;
 };
+
+static void collect(void *self)
+{
+	const struct kv_cache *c = self;
+	struct hot_keys_stats stats;
+
+	hot_keys_stats(c->keys, &stats);
+	metric_set(metric_series(METRIC_STATE_CACHE_ENTRIES, S("")), (int64_t)stats.keys);
+	metric_set(metric_series(METRIC_MEMORY, S("state_cache")), (int64_t)stats.bytes);
+	metric_set_total(metric_series(METRIC_STATE_CACHE_EVICTIONS, S("")), (int64_t)stats.evictions);
+}
 
 enum cs_status kv_cache_new(const struct kv_cache_options *options, struct kv_cache **ret_cache, struct cs_error *err)
 {
@@ -33,7 +46,6 @@ enum cs_status kv_cache_new(const struct kv_cache_options *options, struct kv_ca
 		.entries_max = options->entries_max,
 		.bytes_max = BYTES_MAX,
 		.value_max = VALUE_MAX,
-		.evictions = metric_series(METRIC_STATE_CACHE_EVICTIONS, S("")),
 	};
 	struct kv_cache *c = calloc(1, sizeof *c);
 	enum cs_status status;
@@ -53,7 +65,8 @@ enum cs_status kv_cache_new(const struct kv_cache_options *options, struct kv_ca
 	c->told = metric_series(METRIC_STATE_CACHE_INVALIDATIONS, S("told"));
 	c->lost = metric_series(METRIC_STATE_CACHE_INVALIDATIONS, S("lost"));
 	c->flushed = metric_series(METRIC_STATE_CACHE_INVALIDATIONS, S("flush"));
-	c->entries = metric_series(METRIC_STATE_CACHE_ENTRIES, S(""));
+	c->collector = (struct metrics_collector){.collect = collect, .self = c};
+	metrics_collector_add(&c->collector);
 	*ret_cache = c;
 	return CS_OK;
 }
@@ -62,6 +75,7 @@ void kv_cache_free(struct kv_cache *c)
 {
 	if (!c)
 		return;
+	metrics_collector_remove(&c->collector);
 	hot_keys_free(c->keys);
 	free(c);
 }
@@ -117,10 +131,10 @@ bool kv_cache_is_open(const struct kv_cache *c)
 
 size_t kv_cache_count(struct kv_cache *c)
 {
-	size_t count = hot_keys_count(c->keys);
+	struct hot_keys_stats stats;
 
-	metric_set(c->entries, (int64_t)count);
-	return count;
+	hot_keys_stats(c->keys, &stats);
+	return stats.keys;
 }
 
 /* What the server said at the earliest at asked_ms, as an entry; NULL without memory. */

@@ -25,8 +25,10 @@ UNCACHED = "agent state is not cached"
 
 @contextlib.contextmanager
 def serving(url, *flags, env=None):
+    """A server that ends in order, in whatever state it is by then."""
     with directory() as path, Server(path, *QUICK, *flags, env=env or environment(REDIS_URL=url)) as server:
         yield server
+        equal(server.stop(), 0, server.said)
 
 
 def fetch(server, path, method="GET", body=None):
@@ -250,7 +252,9 @@ def killed():
 def paused():
     """stopped for longer than the time-out: calls fail in time and then at once, and work again when it goes on"""
     with Redis() as redis, serving(redis.url, "--redis-command-timeout", "200") as server:
+        server.wait_for(CACHED)
         equal(write(server, "k", "before")[0], 200)
+        until_hit(server, "k")
         redis.signal(signal.SIGSTOP)
         until_said(server, DOWN, 1)
         unavailable(server, write(server, "k", "during"), redis.url)
@@ -439,12 +443,41 @@ def listener_killed():
             equal(content_of(server, "k"), f"new {n}")
             until_said(server, CACHED, n + 1)
             until_hit(server, "k")
-        equal(count(server, DOWN), 0)
+        # Not allowed to listen any more: every read is the server's, and never late.
+        redis.call("ACL", "SETUSER", "default", "-client|tracking")
+        redis.call("CLIENT", "KILL", "ID", [client["id"] for client in redis.clients() if "P" in client["flags"]][0])
+        until_said(server, UNCACHED, 6)
+        before = hits(server)
+        for n in range(50):
+            redis.call("SET", "agent:a:state:k", n)
+            equal(content_of(server, "k"), str(n))
+        equal(hits(server), before)
+        redis.call("ACL", "SETUSER", "default", "+@all")
+        until_said(server, CACHED, 7)
+        until_hit(server, "k")
+        equal((count(server, DOWN), count(server, UNCACHED)), (0, 6))
+
+
+def listening_on():
+    """the listener proves itself while nothing is written: what was cached stays so beyond the time it is trusted"""
+    with Redis() as redis, serving(redis.url) as server:
+        server.wait_for(CACHED)
+        equal(write(server, "k", "v")[0], 200)
+        until_hit(server, "k")
+        before = metric(server, 'mcp_state_cache_total{result="miss"}')
+        listener = until(lambda: [client for client in redis.clients() if "P" in client["flags"]],
+                         lambda found: found and int(found[0]["age"]) >= 5, "five seconds")[0]
+        equal(listener["cmd"], "ping")
+        hit = hits(server)
+        equal(content_of(server, "k"), "v")
+        equal((hits(server), metric(server, 'mcp_state_cache_total{result="miss"}')), (hit + 1, before))
+        equal((count(server, UNCACHED), len([c for c in redis.clients() if "P" in c["flags"]])), (0, 1))
 
 
 def expiry():
-    """a value with a time to live is gone at its time, cached or not"""
-    with Redis() as redis, serving(redis.url) as server:
+    """a value with a time to live is gone at its time, also where the server does not tell"""
+    with Redis("--enable-debug-command", "yes") as redis, serving(redis.url) as server:
+        redis.call("DEBUG", "SET-ACTIVE-EXPIRE", "0")
         server.wait_for(CACHED)
         redis.call("SET", "agent:a:state:k", "v", "PX", "1500")
         until_hit(server, "k")
@@ -560,4 +593,4 @@ def doctor():
 
 if __name__ == "__main__":
     run(same, killed, paused, out_of_memory, wrong_password, wrong_port, replica, script_flush, dead_at_start, coherence,
-        listener_killed, expiry, pool, forwarders, settings, doctor)
+        listener_killed, listening_on, expiry, pool, forwarders, settings, doctor)
