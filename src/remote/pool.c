@@ -399,6 +399,7 @@ enum cs_status pool_acquire(struct pool *p, struct op *op, struct pool_lease *re
 		status = open_slot(p, op, &slot, err);
 	if (status != CS_OK)
 		return status;
+	assert(slot);
 	atomic_fetch_add_explicit(&p->acquisitions, 1, memory_order_relaxed);
 	*ret_lease = (struct pool_lease){.connection = slot->connection, .slot = slot, .fresh = got == A_PLACE};
 	return CS_OK;

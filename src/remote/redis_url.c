@@ -242,7 +242,7 @@ enum cs_status redis_url_parse(struct slice text, struct redis_url *ret_url, str
 	enum cs_status status;
 	size_t at;
 
-	if (text.len > REDIS_URL_MAX || memchr(text.ptr ? text.ptr : "", '\0', text.len))
+	if (text.len > REDIS_URL_MAX || slice_find_byte(text, '\0') < text.len)
 		return cs_fail(err, CS_VALIDATION, "a Redis address has at most %d bytes and no NUL", REDIS_URL_MAX);
 	status = take_scheme(&rest, &is_unix, err);
 	if (status != CS_OK)
