@@ -26,6 +26,7 @@ struct pool_slot {
 	int64_t idle_since_ns;
 	int64_t expires_at_ns; /* INT64_MAX */
 	unsigned epoch;        /* pool_discard makes older ones useless */
+	bool spent;            /* when it was lent: too old */
 };
 
 enum outcome { NOTHING_YET, A_CONNECTION, A_PLACE, A_REFUSAL };
@@ -48,7 +49,8 @@ struct pool {
 	unsigned epoch;
 	bool draining;
 	uint64_t random;
-	struct pool_stats stats; /* the counters; sizes are made when asked */
+	atomic_uint_least64_t acquisitions; /* counted without the lock, which every borrow would take for it alone */
+	struct pool_stats stats;            /* the counters; sizes are made when asked */
 	char name[];
 };
 
@@ -119,6 +121,15 @@ static void idle_take(struct pool *p, struct pool_slot *slot)
 static bool is_spent(const struct pool *p, const struct pool_slot *slot, int64_t now_ns)
 {
 	return now_ns >= slot->expires_at_ns || slot->epoch != p->epoch;
+}
+
+static struct pool_slot *idle_take_newest(struct pool *p)
+{
+	struct pool_slot *slot = p->newest;
+
+	idle_take(p, slot);
+	slot->spent = is_spent(p, slot, clock_mono_ns());
+	return slot;
 }
 
 /* Waiters. All of these hold the lock. */
@@ -330,9 +341,8 @@ static enum cs_status claim(
 		status = draining(p, err);
 	} else if (p->newest) {
 		/* Nobody can be waiting: whatever comes back is handed to them. */
-		*ret_slot = p->newest;
+		*ret_slot = idle_take_newest(p);
 		*ret_got = A_CONNECTION;
-		idle_take(p, p->newest);
 	} else if (p->open < p->options.max) {
 		p->open++;
 		*ret_got = A_PLACE;
@@ -345,15 +355,9 @@ static enum cs_status claim(
 
 static bool is_usable(struct pool *p, struct op *op, struct pool_slot *slot)
 {
-	int64_t now_ns = clock_mono_ns();
-	bool spent;
-
-	pthread_mutex_lock(&p->lock);
-	spent = is_spent(p, slot, now_ns);
-	pthread_mutex_unlock(&p->lock);
-	if (spent)
+	if (slot->spent)
 		return false;
-	if (!p->hooks.check || now_ns - slot->idle_since_ns < p->options.check_after_idle_ms * MS_NS)
+	if (!p->hooks.check || clock_mono_ns() - slot->idle_since_ns < p->options.check_after_idle_ms * MS_NS)
 		return true;
 	return p->hooks.check(p->hooks.self, op, slot->connection);
 }
@@ -371,8 +375,7 @@ static enum outcome exchange(struct pool *p, struct pool_slot **slot)
 	if (p->newest) {
 		p->open--;
 		got = A_CONNECTION;
-		*slot = p->newest;
-		idle_take(p, p->newest);
+		*slot = idle_take_newest(p);
 	}
 	pthread_mutex_unlock(&p->lock);
 	return got;
@@ -396,9 +399,8 @@ enum cs_status pool_acquire(struct pool *p, struct op *op, struct pool_lease *re
 		status = open_slot(p, op, &slot, err);
 	if (status != CS_OK)
 		return status;
-	pthread_mutex_lock(&p->lock);
-	p->stats.acquisitions++;
-	pthread_mutex_unlock(&p->lock);
+	assert(slot);
+	atomic_fetch_add_explicit(&p->acquisitions, 1, memory_order_relaxed);
 	*ret_lease = (struct pool_lease){.connection = slot->connection, .slot = slot, .fresh = got == A_PLACE};
 	return CS_OK;
 }
@@ -529,6 +531,7 @@ void pool_stats(struct pool *p, struct pool_stats *ret_stats)
 {
 	pthread_mutex_lock(&p->lock);
 	*ret_stats = p->stats;
+	ret_stats->acquisitions = atomic_load_explicit(&p->acquisitions, memory_order_relaxed);
 	ret_stats->size = p->open;
 	ret_stats->idle = p->idle;
 	ret_stats->in_use = p->open - p->idle;

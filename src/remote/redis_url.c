@@ -89,6 +89,9 @@ static enum cs_status parse_user(struct slice text, struct redis_url *url, struc
 	struct slice user = slice_cut(&password, ':');
 	enum cs_status status = decode(user, "user name", &url->user, err);
 
+	if (status == CS_OK && strlen(url->user) > REDIS_USER_MAX)
+		return cs_fail(err, CS_VALIDATION, "the user name in the Redis address has more than %d bytes",
+			REDIS_USER_MAX);
 	return status == CS_OK ? decode(password, "password", &url->password, err) : status;
 }
 
@@ -102,6 +105,11 @@ static bool is_host_byte(char c, bool bracketed)
 
 static enum cs_status parse_host(struct slice host, bool bracketed, struct redis_url *url, struct cs_error *err)
 {
+	if (bracketed && slice_find_byte(host, ':') == host.len)
+		return cs_fail(err, CS_VALIDATION, "what stands in brackets in the Redis address is no IPv6 address");
+	if (host.len > REDIS_HOST_MAX)
+		return cs_fail(
+			err, CS_VALIDATION, "the host of the Redis address has more than %d bytes", REDIS_HOST_MAX);
 	if (host.len == 0)
 		return cs_fail(err, CS_VALIDATION, "the Redis address names no host; " EXPECTED);
 	for (size_t i = 0; i < host.len; i++)
@@ -234,7 +242,7 @@ enum cs_status redis_url_parse(struct slice text, struct redis_url *ret_url, str
 	enum cs_status status;
 	size_t at;
 
-	if (text.len > REDIS_URL_MAX || memchr(text.ptr ? text.ptr : "", '\0', text.len))
+	if (text.len > REDIS_URL_MAX || slice_find_byte(text, '\0') < text.len)
 		return cs_fail(err, CS_VALIDATION, "a Redis address has at most %d bytes and no NUL", REDIS_URL_MAX);
 	status = take_scheme(&rest, &is_unix, err);
 	if (status != CS_OK)

@@ -14,7 +14,9 @@
 #include "base/error.h"
 
 #define REDIS_PORT         6379
-#define REDIS_URL_MAX      4096  /* bytes */
+#define REDIS_URL_MAX      4096 /* bytes */
+#define REDIS_USER_MAX     256
+#define REDIS_HOST_MAX     253   /* RFC 1035, 2.3.4 */
 #define REDIS_DATABASE_MAX 65535 /* servers have 16 unless told otherwise */
 
 /* NUL-terminated strings, never NULL but where said so. */

@@ -74,6 +74,7 @@ static void what_is_no_address_is_refused_without_its_secret(void **state)
 		{"redis://fe80::1", "brackets"},
 		{"redis://[::1", "']'"},
 		{"redis://[::1]x", "port"},
+		{"redis://[82%]", "IPv6"},
 		{"redis://a b", "host name"},
 		{"redis://a,b", "host name"},
 		{"redis://h/x", "database"},
@@ -111,6 +112,10 @@ static void an_address_has_an_end(void **state)
 
 	memset(text + 8, 'h', REDIS_URL_MAX + 1 - 8);
 	assert_int_equal(redis_url_parse(slice_of(text, REDIS_URL_MAX + 1), &url, &err), CS_VALIDATION);
+	assert_int_equal(redis_url_parse(slice_of(text, 8 + REDIS_HOST_MAX + 1), &url, &err), CS_VALIDATION);
+	text[8 + REDIS_USER_MAX + 1] = '@';
+	assert_int_equal(redis_url_parse(slice_of(text, 8 + REDIS_USER_MAX + 4), &url, &err), CS_VALIDATION);
+	assert_non_null(strstr(err.text, "user name"));
 	assert_int_equal(redis_url_parse(slice_of("redis://h\0x", 11), &url, &err), CS_VALIDATION);
 	redis_url_release(NULL);
 }
