@@ -12,6 +12,9 @@
 # A new source file needs no line here: every src/<layer>/*.c is part of the program, every tests/<tier>/test_*.c is a
 # test program linked with all of it but main.c, every tests/fuzz/fuzz_*.c a fuzz target, every bench/bench_*.c a benchmark.
 
+# Servers that scripts/setup has put there for tests and benchmarks.
+export PATH := $(PATH):$(CURDIR)/build/sdk/bin
+
 VARIANT ?= release
 CC      ?= cc
 ifeq ($(VARIANT),fuzz)

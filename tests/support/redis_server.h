@@ -19,8 +19,7 @@ struct redis_server {
 	const char *const *arguments;
 };
 
-/* The path, or NULL where it is not installed: CS_REDIS_SERVER or PATH; CS_VALKEY_SERVER, PATH, or what scripts/setup puts below
- * build/sdk. */
+/* The path, or NULL where PATH has none; make appends to it what scripts/setup has put below build/sdk. */
 const char *redis_server_program(void);
 const char *valkey_server_program(void);
 
