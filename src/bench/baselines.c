@@ -1,9 +1,9 @@
 /* What the same machine does, in the same minutes, without this program: each takes part in every round.
  *
- * The bare responder answers with the bytes of one of our own replies: it is the floor of HTTP here, and tells whether the
- * client is cheap enough. Raw SQLite is the floor of a durable store by one caller. Redis (GET, and SET
- * with every write synced, as ours are) and nginx (a file of the same size) are what people know; where they are not
- * installed the result says so. */
+ * The bare responder answers with the bytes of one of our own replies: it is the floor of HTTP here, and tells whether
+ * the client is cheap enough. Raw SQLite is the floor of a durable store by one caller. Redis (GET, and SET with every
+ * write synced, as ours are) and nginx (a file of the same size) are what people know; where they are not installed the
+ * result says so. */
 #include <errno.h>
 #include <math.h>
 #include <stdio.h>

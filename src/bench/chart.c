@@ -1,7 +1,7 @@
 /* The picture of report.h, written as text: an SVG needs no library.
  *
- * Small multiples: six tools with three lines each in one plot would be eighteen lines. All panels share both scales, so
- * they can be compared by eye. Colours are told apart by lightness too, and each line is named at its end. */
+ * Small multiples: six tools with three lines each in one plot would be eighteen lines. All panels share both scales,
+ * so they can be compared by eye. Colours are told apart by lightness too, and each line is named at its end. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

@@ -1,16 +1,18 @@
 /* What became faster or slower between two results, beyond the noise.
  *
- * Each measurement's rounds are samples of one thing taken at different moments. A measurement has changed when both hold:
+ * Each measurement's rounds are samples of one thing taken at different moments. A measurement has changed when both
+ * hold:
  *
- *  - the Mann-Whitney U test over the rounds of both files, exact and two-sided, gives p <= 0.01: with five rounds each,
- *    every round of one lies beyond every round of the other;
- *  - the medians of the rounds differ by at least the threshold (5 % by default): what is real but tiny is nothing to act
- *    upon.
+ *  - the Mann-Whitney U test over the rounds of both files, exact and two-sided, gives p <= 0.01: with five rounds
+ *    each, every round of one lies beyond every round of the other;
+ *  - the medians of the rounds differ by at least the threshold (5 % by default): what is real but tiny is nothing to
+ *    act upon.
  *
  * Tested are the rounds' medians (p50) and their 95th percentiles (p95). The test asks nothing of the distribution: a
  * t-test would want a normal one, and latencies have a long tail. Rounds too few to reach p <= 0.01 (fewer than five
- * each) give `unknown`, never `same`. Two things this cannot see: a whole run on a machine that was busy otherwise, which
- * is why changed baselines are told first; and that of a hundred unchanged measurements one may pass the test by chance.
+ * each) give `unknown`, never `same`. Two things this cannot see: a whole run on a machine that was busy otherwise,
+ * which is why changed baselines are told first; and that of a hundred unchanged measurements one may pass the test by
+ * chance.
  *
  * Threads: plain functions. */
 #ifndef CS_BENCH_COMPARE_H

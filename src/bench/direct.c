@@ -1,6 +1,6 @@
 /* The same requests without protocol, sockets and threads in between: each tool's function, called in this process on a
- * store of its own, one call after the other. What is left is what the store itself costs; the rest of a client's time is
- * MCP, HTTP and the kernel. Arguments are parsed beforehand, because that is part of the protocol's share. */
+ * store of its own, one call after the other. What is left is what the store itself costs; the rest of a client's time
+ * is MCP, HTTP and the kernel. Arguments are parsed beforehand, because that is part of the protocol's share. */
 #include <stdio.h>
 #include <stdlib.h>
 

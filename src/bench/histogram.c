@@ -1,5 +1,5 @@
-/* Bucket numbers. A value whose highest bit is e (from HISTOGRAM_LINEAR_BITS on) is shifted right by e - 7; what is left
- * lies in 128..255 and is the place within its power of two. Below, the shift is 0 and the value is the bucket. */
+/* Bucket numbers. A value whose highest bit is e (from HISTOGRAM_LINEAR_BITS on) is shifted right by e - 7; what is
+ * left lies in 128..255 and is the place within its power of two. Below, the shift is 0 and the value is the bucket. */
 #include "bench/histogram.h"
 
 #include <math.h>

@@ -8,6 +8,8 @@
 
 #include "bench/runner.h"
 
+#define DYING_NS INT64_C(2000000000) /* how long a server that refuses connections may take to end */
+
 uint64_t runner_requests(const struct runner *r, unsigned round)
 {
 	uint64_t all = r->options->iterations;
@@ -99,7 +101,7 @@ static enum cs_status explain(struct runner *r, enum cs_status status, struct cs
 
 	if (status == CS_OK)
 		return CS_OK;
-	if (target_has_ended(&r->target, ended, sizeof ended))
+	if (target_has_ended(&r->target, status == CS_UNAVAILABLE ? DYING_NS : 0, ended, sizeof ended))
 		return cs_fail(err, CS_UNAVAILABLE, "the server died during %s: %.380s", r->what, ended);
 	return cs_fail(err, status, "%s: %.380s", r->what, why.text);
 }
@@ -241,8 +243,8 @@ enum cs_status loads_mixed(struct runner *r, unsigned round, struct cs_error *er
 	return status;
 }
 
-/* One load from first to last, whose rounds are its parts by the order in which requests were due: a schedule that began
- * anew each round would forgive the server what it had not caught up with. */
+/* One load from first to last, whose rounds are its parts by the order in which requests were due: a schedule that
+ * began anew each round would forgive the server what it had not caught up with. */
 enum cs_status loads_open(struct runner *r, struct cs_error *err)
 {
 	const struct bench_options *o = r->options;

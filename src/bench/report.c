@@ -1,5 +1,5 @@
-/* The text report. Columns are fixed: the same text goes to a terminal, a pipe and a file, and diff of two reports lines
- * up. */
+/* The text report. Columns are fixed: the same text goes to a terminal, a pipe and a file, and diff of two reports
+ * lines up. */
 #include <math.h>
 #include <stdio.h>
 #include <string.h>

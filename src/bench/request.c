@@ -1,5 +1,5 @@
-/* Requests carry what a client of this program sends and nothing for show. The id of every message is 1: each is the only
- * one under way on its connection, and the modern revision has no sessions. */
+/* Requests carry what a client of this program sends and nothing for show. The id of every message is 1: each is the
+ * only one under way on its connection, and the modern revision has no sessions. */
 #include "bench/request.h"
 
 #include <stdio.h>

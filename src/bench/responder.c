@@ -1,5 +1,5 @@
-/* It takes for granted that a request arrives in one read and that its reply fits the socket's buffer, which holds for the
- * small requests of a closed loop. */
+/* It takes for granted that a request arrives in one read and that its reply fits the socket's buffer, which holds for
+ * the small requests of a closed loop. */
 #include "bench/responder.h"
 
 #include <errno.h>

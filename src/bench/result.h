@@ -11,11 +11,11 @@
  *      "self_check": {...}}
  *
  * A measurement is known by kind, name and connections. Kinds: closed (a tool at a number of connections), mix (the
- * mixture as a whole, "mix", and each tool in it), open (arrivals at a rate), direct (the tool's function called in this
- * process), baseline (what the machine does without this program). A baseline that could not run has `skipped`.
+ * mixture as a whole, "mix", and each tool in it), open (arrivals at a rate), direct (the tool's function called in
+ * this process), baseline (what the machine does without this program). A baseline that could not run has `skipped`.
  *
- * `rounds`: the counted requests are made in several rounds, spread over the run, and each round's own figures are kept:
- * they tell the noise, without which two runs cannot be compared.
+ * `rounds`: the counted requests are made in several rounds, spread over the run, and each round's own figures are
+ * kept: they tell the noise, without which two runs cannot be compared.
  *
  * Everything lives in the arena. Threads: one. */
 #ifndef CS_BENCH_RESULT_H

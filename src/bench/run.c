@@ -1,8 +1,9 @@
-/* The order of a run: server, seeds, baselines, the store for direct calls; then rounds, each with a share of everything.
+/* The order of a run: server, seeds, baselines, the store for direct calls; then rounds, each with a share of
+ * everything.
  *
- * Baselines come before direct calls because they fork, and a store has threads. All are open from first to last, idle but
- * for their turn: a baseline measured minutes later is a baseline of another machine. Whatever fails ends the run, and what
- * was measured until then is kept. */
+ * Baselines come before direct calls because they fork, and a store has threads. All are open from first to last, idle
+ * but for their turn: a baseline measured minutes later is a baseline of another machine. Whatever fails ends the run,
+ * and what was measured until then is kept. */
 #include "bench/run.h"
 
 #include <stdio.h>

@@ -2,8 +2,8 @@
  *
  * What is measured follows from the options: each tool at each number of connections (kind closed), or with a mix the
  * mixture at each number (mix), or with a rate the mixture at that rate (open). Then each tool called directly in this
- * process (direct; only beside a server of our own), and the baselines. Rounds are interleaved: one round of everything,
- * then the next, so that what else the machine does falls on all alike.
+ * process (direct; only beside a server of our own), and the baselines. Rounds are interleaved: one round of
+ * everything, then the next, so that what else the machine does falls on all alike.
  *
  * Nothing is printed here; `progress` tells whoever does. Threads: the main one, before others are started (baselines
  * fork); `stop` may be set from a signal handler. */
@@ -57,8 +57,8 @@ struct bench_hooks {
 	const atomic_bool *stop;
 };
 
-/* The result holds what was measured, on errors too (then it is partial and says why). *ret_stopped: `stop` was set; that
- * is partial too, and CS_OK. Errors: of the target, the client, the store. */
+/* The result holds what was measured, on errors too (then it is partial and says why). *ret_stopped: `stop` was set;
+ * that is partial too, and CS_OK. Errors: of the target, the client, the store. */
 CS_CHECKED enum cs_status bench_run(const struct bench_options *, const struct bench_hooks *, struct result *,
 	bool *ret_stopped, struct cs_error *);
 

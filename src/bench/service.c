@@ -1,5 +1,5 @@
-/* A port is picked by binding to port 0 and letting go again. Somebody else may take it in between; then the server does
- * not start, and the baseline says so. */
+/* A port is picked by binding to port 0 and letting go again. Somebody else may take it in between; then the server
+ * does not start, and the baseline says so. */
 #include "bench/service.h"
 
 #include <errno.h>

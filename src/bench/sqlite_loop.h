@@ -1,5 +1,5 @@
-/* What a program does that opens SQLite and stores each row as it comes: one insert into a table, one into an FTS5 index,
- * one commit in WAL mode with synchronous=FULL. The baseline of durable stores.
+/* What a program does that opens SQLite and stores each row as it comes: one insert into a table, one into an FTS5
+ * index, one commit in WAL mode with synchronous=FULL. The baseline of durable stores.
  *
  * Threads: one at a time. */
 #ifndef CS_BENCH_SQLITE_LOOP_H

@@ -1,8 +1,8 @@
 /* Percentiles by nearest rank: every figure shown was measured, none is interpolated.
  *
  * The test is exact: all ways to deal the ranks of both series to a first series of the same size are counted by their
- * rank sum (a subset-sum table), instead of the normal approximation, which is off for the handful of rounds a benchmark
- * has. Equal values share the mean of their ranks; ranks are doubled, so that they stay whole. */
+ * rank sum (a subset-sum table), instead of the normal approximation, which is off for the handful of rounds a
+ * benchmark has. Equal values share the mean of their ranks; ranks are doubled, so that they stay whole. */
 #include "bench/stats.h"
 
 #include <assert.h>

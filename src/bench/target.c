@@ -1,5 +1,5 @@
-/* The server's log goes to a file of its directory: a pipe would have to be drained by somebody, and the file still says
- * at the end why the server died. Where it listens is read from that log. */
+/* The server's log goes to a file of its directory: a pipe would have to be drained by somebody, and the file still
+ * says at the end why the server died. Where it listens is read from that log. */
 #include "bench/target.h"
 
 #include <errno.h>
@@ -119,7 +119,7 @@ static enum cs_status await_server(struct target *t, unsigned *ret_port, struct 
 		url = strstr(text, "http://127.0.0.1:");
 		if (url && strchr(url, '\n') && sscanf(url, "http://127.0.0.1:%u/mcp", ret_port) == 1)
 			return CS_OK;
-		if (target_has_ended(t, why, sizeof why))
+		if (target_has_ended(t, 0, why, sizeof why))
 			return cs_fail(err, CS_UNAVAILABLE, "the server to be measured did not start: %.400s", why);
 		if (clock_mono_ns() > until_ns)
 			return cs_fail(err, CS_UNAVAILABLE,
@@ -194,7 +194,9 @@ enum cs_status target_resolve(struct target *t, struct slice url, struct cs_erro
 	if (host.len > 0 && host.ptr[0] == '[') {
 		size_t end = slice_find_byte(host, ']');
 
-		port = end + 2 < host.len && host.ptr[end + 1] == ':' ? slice_from(host, end + 2) : port;
+		if (end == host.len || (end + 1 < host.len && host.ptr[end + 1] != ':'))
+			return fail_url(url, err);
+		port = end + 1 < host.len ? slice_from(host, end + 2) : port;
 		host = slice_of(host.ptr + 1, end - 1);
 	} else if (slice_find_byte(host, ':') < host.len) {
 		port = host;
@@ -271,14 +273,21 @@ void target_close(struct target *t)
 	t->dir[0] = '\0';
 }
 
-bool target_has_ended(struct target *t, char *text, size_t size)
+bool target_has_ended(struct target *t, int64_t patience_ns, char *text, size_t size)
 {
+	const struct timespec pause = {0, POLL_NS};
+	int64_t until_ns = clock_mono_ns() + patience_ns;
 	char log[LOG_MAX];
 	size_t last, length;
 	int how;
 
-	if (t->pid <= 0 || waitpid(t->pid, &how, WNOHANG) != t->pid)
+	if (t->pid <= 0)
 		return false;
+	while (waitpid(t->pid, &how, WNOHANG) != t->pid) {
+		if (clock_mono_ns() >= until_ns)
+			return false;
+		nanosleep(&pause, NULL);
+	}
 	t->pid = 0;
 	read_log(t, log);
 	for (length = strlen(log); length > 0 && log[length - 1] == '\n'; length--)

@@ -1,9 +1,10 @@
 /* What is measured: a server of our own on a fresh directory, or the one a URL names.
  *
  * The server of our own is this very executable, started with `serve --port 0` in a process group of its own (so that
- * Ctrl-C at the terminal ends the bench, which then ends the server) and told by the kernel when the bench dies. It gets
- * the bench's settings, but none of the environment that would make it ask for keys or write to somebody's servers
- * (API_KEY_*, REDIS_URL, QDRANT_URL, NEO4J_URI). Its directory is made below `base`, is removed with it, and holds its log.
+ * Ctrl-C at the terminal ends the bench, which then ends the server) and told by the kernel when the bench dies. It
+ * gets the bench's settings, but none of the environment that would make it ask for keys or write to somebody's servers
+ * (API_KEY_*, REDIS_URL, QDRANT_URL, NEO4J_URI). Its directory is made below `base`, is removed with it, and holds its
+ * log.
  *
  * Threads: one. */
 #ifndef CS_BENCH_TARGET_H
@@ -39,10 +40,11 @@ CS_CHECKED enum cs_status target_probe(const struct target *, const struct reque
 /* Ends the server of our own and removes its directory. */
 void target_close(struct target *);
 
-/* Did the server of our own end? Then `text` says how, and what its log said last. */
-bool target_has_ended(struct target *, char *text, size_t size);
-/* Resident memory in bytes: of our own server from /proc, of another one from the gauge process_resident_memory_bytes of
- * its /metrics. -1 where it cannot be known. */
+/* Did the server of our own end, or does it within patience_ns? Then `text` says how, and what its log said last. (A
+ * process that is killed closes its sockets some moments before it has ended.) */
+bool target_has_ended(struct target *, int64_t patience_ns, char *text, size_t size);
+/* Resident memory in bytes: of our own server from /proc, of another one from the gauge process_resident_memory_bytes
+ * of its /metrics. -1 where it cannot be known. */
 int64_t target_memory(const struct target *, const struct request_form *);
 
 #endif

@@ -2,8 +2,8 @@
  *
  * Requests are a function of (row, index): the same run asks the same things in the same order, and two runs can be
  * compared. `run` stands in every id and agent name, so that runs against one server do not meet, and what a run stored
- * can be found and removed again. The destructive tools consume: each of their requests names a context of its own, which
- * the bench has stored beforehand (workload_write_seeds) and which nobody else knows.
+ * can be found and removed again. The destructive tools consume: each of their requests names a context of its own,
+ * which the bench has stored beforehand (workload_write_seeds) and which nobody else knows.
  *
  * Texts are about 60 words, two thirds from a small vocabulary with a skew (common words match many contexts), the rest
  * names such as ticket417 that are rare: a query has two of the first and one of the second.

@@ -1,8 +1,8 @@
 /* `context-store bench` and `context-store bench compare A B`: the screen of a benchmark, and its wiring.
  *
  * What is measured and how stands in bench/run.h. Here: the options, Ctrl-C, progress on standard error, the store for
- * direct calls, the files, the exit code. Progress is one line that is written over on a terminal, and a line now and then
- * elsewhere, so that a log of it stays short. */
+ * direct calls, the files, the exit code. Progress is one line that is written over on a terminal, and a line now and
+ * then elsewhere, so that a log of it stays short. */
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -31,7 +31,6 @@ struct bench {
 	struct caller direct;
 	bool terminal;
 	int64_t told_ns;
-	char shown[96];
 };
 
 static atomic_bool stop_wanted;
@@ -67,11 +66,13 @@ static void on_progress(void *self, const struct bench_progress *p)
 		fflush(stderr);
 		return;
 	}
-	if (now_ns - b->told_ns < LINE_NS || strcmp(b->shown, p->what) == 0)
+	if (now_ns - b->told_ns < LINE_NS)
 		return;
 	b->told_ns = now_ns;
-	snprintf(b->shown, sizeof b->shown, "%s", p->what);
-	fprintf(stderr, CS_NAME ": %3.0f %%, %s\n", p->fraction * 100, p->what);
+	fprintf(stderr, CS_NAME ": %3.0f %%, %s", p->fraction * 100, p->what);
+	if (p->per_second > 0)
+		fprintf(stderr, ", %.0f/s", p->per_second);
+	fputc('\n', stderr);
 }
 
 static void end_progress(const struct bench *b)

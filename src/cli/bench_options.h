@@ -14,8 +14,8 @@ struct bench_choices {
 	bool json, fail_on_target;
 };
 
-/* Slices borrow from the invocation and the arena. Errors: CS_VALIDATION for wrong usage, CS_NOT_FOUND for a key file that
- * cannot be read. */
+/* Slices borrow from the invocation and the arena. Errors: CS_VALIDATION for wrong usage, CS_NOT_FOUND for a key file
+ * that cannot be read. */
 CS_CHECKED enum cs_status bench_options_read(
 	const struct invocation *, struct arena *, struct bench_choices *ret_choices, struct cs_error *);
 /* --threshold of compare. */

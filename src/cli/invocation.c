@@ -102,7 +102,7 @@ static enum cs_status take_option(struct invocation *inv, const struct option_ro
 		return cs_fail(err, CS_VALIDATION, "--%s takes no value", option->name);
 	if (option->value && equals)
 		value = equals + 1;
-	else if (option->value && *at + 1 >= argc)
+	else if (option->value && (*at + 1 >= argc || (takes_several(option) && argv[*at + 1][0] == '-')))
 		return cs_fail(err, CS_VALIDATION, "--%s needs a value: %s", option->name, option->value);
 	else if (option->value)
 		value = argv[++*at];
