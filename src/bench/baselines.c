@@ -296,6 +296,18 @@ void baselines_close(struct baselines *b)
 	free(b);
 }
 
+/* The median of the rounds: one round in which the machine did something else is not the speed of a client. */
+static double usual_rate(const struct measurement *m)
+{
+	double rates[RESULT_ROUNDS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->round_count; i++)
+		if (m->rounds[i].per_second > 0)
+			rates[n++] = m->rounds[i].per_second;
+	return n > 0 ? stats_spread(rates, n).median : 0;
+}
+
 void baselines_check(struct runner *r)
 {
 	struct result *result = r->result;
@@ -304,15 +316,16 @@ void baselines_check(struct runner *r)
 	for (size_t i = 0; i < result->count; i++) {
 		const struct measurement *m = &result->measurements[i];
 		bool whole = m->kind == KIND_CLOSED || (m->kind == KIND_MIX && slice_eq(m->name, S("mix")));
+		bool responder = m->kind == KIND_BASELINE && slice_eq(m->name, S(RESPONDER));
+		double rate = whole || responder ? usual_rate(m) : 0;
 
-		if (whole && m->per_second > c->server_per_second) {
-			c->server_per_second = m->per_second;
+		if (whole && rate > c->server_per_second) {
+			c->server_per_second = rate;
 			c->name = m->name;
 			c->connections = m->connections;
 		}
-		if (m->kind == KIND_BASELINE && slice_eq(m->name, S(RESPONDER)) &&
-			m->per_second > c->client_per_second) {
-			c->client_per_second = m->per_second;
+		if (responder && rate > c->client_per_second) {
+			c->client_per_second = rate;
 			c->client_cpu_us = m->client_cpu_us;
 		}
 	}

@@ -33,23 +33,22 @@ struct chart {
 	double target_ms;
 };
 
-static const char style[] =
-	"<style>\n"
-	"svg { --ground: #ffffff; --ink: #1f2328; --soft: #59636e; --grid: #d9dee3; --p50: #0b6bcb; --p95: #b35900; "
-	"--p99: #b3246b; --target: #59636e; font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', "
-	"sans-serif; }\n"
-	"@media (prefers-color-scheme: dark) { svg { --ground: #0d1117; --ink: #e6edf3; --soft: #9aa5b1; --grid: "
-	"#2b323b; "
-	"--p50: #58a6ff; --p95: #f0a14a; --p99: #f778ba; --target: #9aa5b1; } }\n"
-	".ground { fill: #ffffff; fill: var(--ground); } .ink { fill: #1f2328; fill: var(--ink); } "
-	".soft { fill: #59636e; fill: var(--soft); } .grid { stroke: #d9dee3; stroke: var(--grid); stroke-width: 1; }\n"
-	".line { fill: none; stroke-width: 2; stroke-linejoin: round; } "
-	".p50 { stroke: #0b6bcb; stroke: var(--p50); } .p95 { stroke: #b35900; stroke: var(--p95); } "
-	".p99 { stroke: #b3246b; stroke: var(--p99); }\n"
-	".dot50 { fill: #0b6bcb; fill: var(--p50); } .dot95 { fill: #b35900; fill: var(--p95); } "
-	".dot99 { fill: #b3246b; fill: var(--p99); }\n"
-	".target { stroke: #59636e; stroke: var(--target); stroke-width: 1.5; stroke-dasharray: 6 4; }\n"
-	"</style>\n";
+/* Without variables: renderers that are no browsers (librsvg) do not know them. Those take the light colours. */
+static const char style[] = "<style>\n"
+			    "svg { font-family: system-ui, -apple-system, 'Segoe UI', 'DejaVu Sans', sans-serif; }\n"
+			    ".ground { fill: #ffffff; } .ink { fill: #1f2328; } .soft { fill: #59636e; }\n"
+			    ".grid { stroke: #d9dee3; stroke-width: 1; }\n"
+			    ".target { stroke: #59636e; stroke-width: 1.5; stroke-dasharray: 6 4; }\n"
+			    ".line { fill: none; stroke-width: 2; stroke-linejoin: round; }\n"
+			    ".p50 { stroke: #0b6bcb; } .p95 { stroke: #b35900; } .p99 { stroke: #b3246b; }\n"
+			    ".dot50 { fill: #0b6bcb; } .dot95 { fill: #b35900; } .dot99 { fill: #b3246b; }\n"
+			    "@media (prefers-color-scheme: dark) {\n"
+			    ".ground { fill: #0d1117; } .ink { fill: #e6edf3; } .soft { fill: #9aa5b1; }\n"
+			    ".grid { stroke: #2b323b; } .target { stroke: #9aa5b1; }\n"
+			    ".p50 { stroke: #58a6ff; } .p95 { stroke: #f0a14a; } .p99 { stroke: #f778ba; }\n"
+			    ".dot50 { fill: #58a6ff; } .dot95 { fill: #f0a14a; } .dot99 { fill: #f778ba; }\n"
+			    "}\n"
+			    "</style>\n";
 
 static const struct {
 	const char *name, *line, *dot;

@@ -180,6 +180,7 @@ static void test_chart(void **state)
 	has(">get_agent_state</text>");
 	has(">store_context</text>");
 	has("prefers-color-scheme: dark");
+	assert_null(memmem(out.ptr, out.len, "var(", 4));
 	has(">10 \xC2\xB5s</text>");
 	has("</svg>");
 	assert_null(memmem(out.ptr, out.len, "nan", 3));
