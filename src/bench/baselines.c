@@ -296,18 +296,6 @@ void baselines_close(struct baselines *b)
 	free(b);
 }
 
-/* The median of the rounds: one round in which the machine did something else is not the speed of a client. */
-static double usual_rate(const struct measurement *m)
-{
-	double rates[RESULT_ROUNDS_MAX];
-	unsigned n = 0;
-
-	for (unsigned i = 0; i < m->round_count; i++)
-		if (m->rounds[i].per_second > 0)
-			rates[n++] = m->rounds[i].per_second;
-	return n > 0 ? stats_spread(rates, n).median : 0;
-}
-
 void baselines_check(struct runner *r)
 {
 	struct result *result = r->result;
@@ -317,7 +305,7 @@ void baselines_check(struct runner *r)
 		const struct measurement *m = &result->measurements[i];
 		bool whole = m->kind == KIND_CLOSED || (m->kind == KIND_MIX && slice_eq(m->name, S("mix")));
 		bool responder = m->kind == KIND_BASELINE && slice_eq(m->name, S(RESPONDER));
-		double rate = whole || responder ? usual_rate(m) : 0;
+		double rate = whole || responder ? result_usual_rate(m) : 0;
 
 		if (whole && rate > c->server_per_second) {
 			c->server_per_second = rate;

@@ -52,6 +52,17 @@ struct latency latency_of(const struct histogram *h)
 	};
 }
 
+double result_usual_rate(const struct measurement *m)
+{
+	double rates[RESULT_ROUNDS_MAX];
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < m->round_count; i++)
+		if (m->rounds[i].per_second > 0)
+			rates[n++] = m->rounds[i].per_second;
+	return n > 0 ? stats_spread(rates, n).median : 0;
+}
+
 bool result_meets(const struct measurement *m, double target_ms)
 {
 	return m->success > 0 && m->failures == 0 && m->dropped == 0 && m->latency.p95_ms <= target_ms;

@@ -91,6 +91,9 @@ const struct measurement *result_find(
 	const struct result *, enum measurement_kind, struct slice name, unsigned connections);
 
 struct latency latency_of(const struct histogram *);
+/* Successes a second, the median of the rounds: one round in which the machine did something else does not count. 0
+ * when nothing succeeded. */
+double result_usual_rate(const struct measurement *);
 /* Meets the target: every request succeeded, and 95 % of them within target_ms. */
 bool result_meets(const struct measurement *, double target_ms);
 /* Has every measurement that has a target met it? */

@@ -220,10 +220,11 @@ static void test_compare(void **state)
 	list = compared(&r, &little, 5);
 	assert_int_equal(list.slower, 8);
 	/* One round that overlaps, and five against five no longer tell. */
-	little.measurements[0].rounds[4].median_ms = r.measurements[0].rounds[2].median_ms;
-	list = compared(&r, &little, 5);
+	slower.measurements[0].rounds[4].median_ms = r.measurements[0].rounds[2].median_ms;
+	list = compared(&r, &slower, 5);
 	assert_true(list.slower == 7 && list.same == 1);
 	/* The machine, and not the program. */
+	slower = sample(1.2);
 	for (unsigned i = 0; i < 5; i++)
 		slower.measurements[4].rounds[i].median_ms *= 2;
 	list = compared(&r, &slower, 5);
