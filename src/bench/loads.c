@@ -8,8 +8,6 @@
 
 #include "bench/runner.h"
 
-#define DYING_NS INT64_C(2000000000) /* how long a server that refuses connections may take to end */
-
 uint64_t runner_requests(const struct runner *r, unsigned round)
 {
 	uint64_t all = r->options->iterations;
@@ -35,6 +33,8 @@ static void on_progress(void *self, uint64_t done)
 	struct runner *r = self;
 	int64_t elapsed_ns = clock_mono_ns() - r->load_start_ns;
 
+	if (r->segment_of > 0)
+		r->fraction = fmin(1, (double)done / (r->options->rate * (double)r->options->duration_s));
 	runner_tell(r, elapsed_ns > 0 ? (double)done * 1e9 / (double)elapsed_ns : 0);
 }
 
@@ -93,19 +93,6 @@ static void clear_series(struct runner *r, unsigned segments)
 	r->load_start_ns = clock_mono_ns();
 }
 
-/* An error names what was under way, and tells how the server of our own ended, if it did. */
-static enum cs_status explain(struct runner *r, enum cs_status status, struct cs_error *err)
-{
-	struct cs_error why = *err;
-	char ended[CS_ERROR_TEXT_MAX];
-
-	if (status == CS_OK)
-		return CS_OK;
-	if (target_has_ended(&r->target, status == CS_UNAVAILABLE ? DYING_NS : 0, ended, sizeof ended))
-		return cs_fail(err, CS_UNAVAILABLE, "the server died during %s: %.380s", r->what, ended);
-	return cs_fail(err, status, "%s: %.380s", r->what, why.text);
-}
-
 static void add_memory(struct tally *tally, int64_t before, int64_t after)
 {
 	if (before < 0 || after < 0)
@@ -126,7 +113,7 @@ static enum cs_status closed_one(
 		tally ? seeds_ensure(r, row, load.requests + 2 * connections, err) : cs_fail_memory(err);
 
 	if (status != CS_OK)
-		return explain(r, status, err);
+		return status;
 	r->row = row;
 	clear_series(r, 1);
 	before = target_memory(&r->target, &r->form);
@@ -134,7 +121,7 @@ static enum cs_status closed_one(
 	if (result.done > 0)
 		tally_round(r, tally, &r->series[workload_index(row)], result.elapsed_ns, result.cpu_ns, result.done);
 	if (status != CS_OK)
-		return explain(r, status, err);
+		return status;
 	add_memory(tally, before, target_memory(&r->target, &r->form));
 	return CS_OK;
 }
@@ -215,7 +202,7 @@ static enum cs_status mixed_one(struct runner *r, unsigned connections, unsigned
 	int64_t before;
 
 	if (status != CS_OK)
-		return explain(r, status, err);
+		return status;
 	r->row = NULL;
 	clear_series(r, 1);
 	before = target_memory(&r->target, &r->form);
@@ -224,7 +211,7 @@ static enum cs_status mixed_one(struct runner *r, unsigned connections, unsigned
 		tallied = tally_mix(r, KIND_MIX, connections, r->series, result.elapsed_ns, result.cpu_ns,
 			status == CS_OK ? err : NULL);
 	if (status != CS_OK || tallied != CS_OK)
-		return status != CS_OK ? explain(r, status, err) : tallied;
+		return status != CS_OK ? status : tallied;
 	add_memory(tally_find(r, KIND_MIX, "mix", connections), before, target_memory(&r->target, &r->form));
 	return CS_OK;
 }
@@ -262,7 +249,7 @@ enum cs_status loads_open(struct runner *r, struct cs_error *err)
 	runner_tell(r, 0);
 	status = ensure_mix(r, requests, err);
 	if (status != CS_OK)
-		return explain(r, status, err);
+		return status;
 	load = load_of(r, connections, requests);
 	load.rate = o->rate;
 	r->row = NULL;
@@ -283,7 +270,7 @@ enum cs_status loads_open(struct runner *r, struct cs_error *err)
 	tally->m->dropped = result.dropped;
 	tally_finish(r, tally);
 	if (status != CS_OK)
-		return explain(r, status, err);
+		return status;
 	add_memory(tally, before, target_memory(&r->target, &r->form));
 	return CS_OK;
 }

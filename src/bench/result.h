@@ -77,7 +77,7 @@ struct result {
 	bool partial;
 	struct slice why_partial;
 	double target_ms;
-	uint64_t iterations;
+	uint64_t iterations; /* of each tool, or of the mix, at each level; 0: an open loop */
 	unsigned rounds;
 	struct self_check check;
 	struct measurement *measurements; /* RESULT_MEASUREMENTS_MAX have room */

@@ -19,6 +19,7 @@
 
 #define REQUEST_MAX (4u << 20)
 #define TMPFS       0x01021994
+#define DYING_NS    INT64_C(2000000000) /* how long a server that refuses connections may take to end */
 
 static struct slice processor_name(struct arena *arena)
 {
@@ -70,7 +71,7 @@ static void describe(struct runner *r)
 						      SLICE_ARG(revision_rows[REVISION_COUNT - 1].name))
 					    : S("POST /tools/NAME");
 	result->target_ms = r->options->target_ms;
-	result->iterations = r->options->iterations;
+	result->iterations = r->options->rate > 0 ? 0 : r->options->iterations;
 	result->rounds = r->rounds;
 }
 
@@ -137,6 +138,19 @@ static enum cs_status measure(struct runner *r, struct cs_error *err)
 	return status;
 }
 
+/* An error names what was under way, and tells how the server of our own ended, if it did. */
+static enum cs_status explain(struct runner *r, enum cs_status status, struct cs_error *err)
+{
+	struct cs_error why = *err;
+	char ended[CS_ERROR_TEXT_MAX];
+
+	if (status == CS_OK)
+		return CS_OK;
+	if (target_has_ended(&r->target, status == CS_UNAVAILABLE ? DYING_NS : 0, ended, sizeof ended))
+		return cs_fail(err, CS_UNAVAILABLE, "the server died during %s: %.380s", r->what, ended);
+	return cs_fail(err, status, "%s: %.380s", r->what, why.text);
+}
+
 static enum cs_status phases(struct runner *r, struct cs_error *err)
 {
 	const struct bench_options *o = r->options;
@@ -149,6 +163,7 @@ static enum cs_status phases(struct runner *r, struct cs_error *err)
 		status = open_others(r, err);
 	if (status == CS_OK)
 		status = measure(r, err);
+	status = explain(r, status, err);
 	if (o->url.len > 0 && !o->keep)
 		removed = seeds_remove(r, status == CS_OK ? err : NULL);
 	baselines_check(r);

@@ -176,6 +176,27 @@ static enum cs_status fail_url(struct slice url, struct cs_error *err)
 		err, CS_VALIDATION, "--url %.*s: http://HOST:PORT is needed, as http://127.0.0.1:8000", shown, url.ptr);
 }
 
+/* The first of a name's addresses where somebody listens: localhost is ::1 first, and most servers are on 127.0.0.1.
+ * The first of all where nobody does: whoever connects will say so. */
+static void choose_address(struct target *t, const struct addrinfo *found)
+{
+	struct client_address first;
+
+	for (const struct addrinfo *a = found; a; a = a->ai_next) {
+		int fd;
+
+		memcpy(&t->address.address, a->ai_addr, a->ai_addrlen);
+		t->address.length = a->ai_addrlen;
+		if (a == found)
+			first = t->address;
+		if (client_connect(&t->address, PROBE_NS, &fd, NULL) == CS_OK) {
+			close(fd);
+			return;
+		}
+	}
+	t->address = first;
+}
+
 enum cs_status target_resolve(struct target *t, struct slice url, struct cs_error *err)
 {
 	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
@@ -210,8 +231,7 @@ enum cs_status target_resolve(struct target *t, struct slice url, struct cs_erro
 	failed = getaddrinfo(host_text, port_text, &hints, &found);
 	if (failed)
 		return cs_fail(err, CS_UNAVAILABLE, "no host %.200s: %s", host_text, gai_strerror(failed));
-	memcpy(&t->address.address, found->ai_addr, found->ai_addrlen);
-	t->address.length = found->ai_addrlen;
+	choose_address(t, found);
 	freeaddrinfo(found);
 	return CS_OK;
 }

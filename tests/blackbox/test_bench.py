@@ -106,7 +106,7 @@ def of_a_url():
         for transport in ("mcp", "tools"):
             with directory() as out:
                 found = bench(out, "--iterations", "10", "--concurrent-connections", "2", "--no-baselines", "--url",
-                              f"http://127.0.0.1:{server.port}/mcp", "--transport", transport)
+                              f"http://localhost:{server.port}/mcp", "--transport", transport)
                 check_counts(found, 10)
                 equal(len(of_kind(found, "closed")), 6)
                 equal(of_kind(found, "direct"), [])
