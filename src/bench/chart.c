@@ -138,7 +138,7 @@ static void write_axes(const struct chart *c, const struct panel *p, struct buff
 {
 	double last_x = -100;
 
-	for (double decade = c->ms_low; decade <= c->ms_high + 0.01; decade++) {
+	for (int decade = (int)c->ms_low; decade <= (int)c->ms_high; decade++) {
 		double y = y_of(c, pow(10, decade));
 		char label[32];
 
