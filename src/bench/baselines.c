@@ -255,7 +255,7 @@ enum cs_status baselines_open(struct runner *r, struct baselines **ret_baselines
 	if (status == CS_OK)
 		status = responder_start(&b->responder, b->reply, err);
 	if (status == CS_OK)
-		status = target_make_dir(NULL, b->sqlite_dir, err);
+		status = target_make_dir(b->sqlite_dir, err);
 	if (status == CS_OK)
 		status = sqlite_loop_open(b->sqlite_dir, &b->sqlite, err);
 	if (status != CS_OK) {

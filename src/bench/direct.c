@@ -122,7 +122,7 @@ enum cs_status direct_open(struct runner *r, struct direct **ret_direct, struct 
 	workload_init(&d->workload);
 	arena_init(&d->arena, NULL, 0, CALL_MEMORY);
 	buffer_init(&d->reply, REPLY_MAX);
-	status = target_make_dir(NULL, d->dir, err);
+	status = target_make_dir(d->dir, err);
 	if (status == CS_OK)
 		status = r->hooks->open_direct(r->hooks->self, d->dir, &d->host, err);
 	d->open = status == CS_OK;

@@ -54,7 +54,7 @@ enum cs_status service_prepare(struct service *s, struct cs_error *err)
 	if (!picked)
 		return cs_fail(err, CS_UNAVAILABLE, "no free port: %s", strerror(errno));
 	s->port = ntohs(((struct sockaddr_in *)&s->address.address)->sin_port);
-	return target_make_dir(NULL, s->dir, err);
+	return target_make_dir(s->dir, err);
 }
 
 __attribute__((noreturn)) static void become(char *const *words)

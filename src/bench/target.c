@@ -28,12 +28,11 @@
 
 extern char **environ;
 
-enum cs_status target_make_dir(const char *base, char dir[PATH_MAX], struct cs_error *err)
+enum cs_status target_make_dir(char dir[PATH_MAX], struct cs_error *err)
 {
 	const char *named = getenv("TMPDIR");
+	const char *base = named && *named == '/' ? named : access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp";
 
-	if (!base)
-		base = named && *named == '/' ? named : access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp";
 	if (snprintf(dir, PATH_MAX, "%s/context-store-bench-XXXXXX", base) >= PATH_MAX || !mkdtemp(dir)) {
 		dir[0] = '\0';
 		return cs_fail(err, CS_UNAVAILABLE, "cannot make a directory in %.300s: %s", base, strerror(errno));
@@ -71,7 +70,7 @@ static void read_log(const struct target *t, char text[LOG_MAX])
 	text[n > 0 ? n : 0] = '\0';
 }
 
-static void clean_environment(void)
+void target_clean_environment(void)
 {
 	static const char *const others[] = {"REDIS_URL", "QDRANT_URL", "NEO4J_URI"};
 
@@ -102,7 +101,6 @@ __attribute__((noreturn)) static void become_server(const struct target *t, char
 	if (log < 0 || none < 0 || dup2(none, STDIN_FILENO) < 0 || dup2(none, STDOUT_FILENO) < 0 ||
 		dup2(log, STDERR_FILENO) < 0)
 		_exit(127);
-	clean_environment();
 	execv("/proc/self/exe", words);
 	_exit(127);
 }
@@ -138,7 +136,7 @@ enum cs_status target_start(struct target *t, char *const *flags, int flag_count
 	enum cs_status status;
 	int n = 0;
 
-	status = target_make_dir(NULL, t->dir, err);
+	status = target_make_dir(t->dir, err);
 	if (status != CS_OK)
 		return status;
 	words = calloc((size_t)flag_count + 9, sizeof *words);

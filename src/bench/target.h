@@ -2,9 +2,8 @@
  *
  * The server of our own is this very executable, started with `serve --port 0` in a process group of its own (so that
  * Ctrl-C at the terminal ends the bench, which then ends the server) and told by the kernel when the bench dies. It
- * gets the bench's settings, but none of the environment that would make it ask for keys or write to somebody's servers
- * (API_KEY_*, REDIS_URL, QDRANT_URL, NEO4J_URI). Its directory is made below `base`, is removed with it, and holds its
- * log.
+ * gets the bench's settings and environment. Its directory is made below TMPDIR or /var/tmp, is removed with it, and
+ * holds its log.
  *
  * Threads: one. */
 #ifndef CS_BENCH_TARGET_H
@@ -25,10 +24,14 @@ struct target {
 	char dir[PATH_MAX];         /* its directory, or "" */
 };
 
-/* A directory of its own below `base` or, where that is NULL, below TMPDIR or /var/tmp: not /tmp first, which may be
- * memory, where a commit costs nothing. Errors: CS_UNAVAILABLE. */
-CS_CHECKED enum cs_status target_make_dir(const char *base, char dir[PATH_MAX], struct cs_error *);
+/* A directory of its own below TMPDIR or /var/tmp: not /tmp first, which may be memory, where a commit costs nothing.
+ * Errors: CS_UNAVAILABLE. */
+CS_CHECKED enum cs_status target_make_dir(char dir[PATH_MAX], struct cs_error *);
 void target_remove_dir(const char *dir);
+
+/* Takes out of this process's environment what would make a store ask for keys or write to somebody's servers:
+ * API_KEY_*, REDIS_URL, QDRANT_URL, NEO4J_URI. Before there are threads. */
+void target_clean_environment(void);
 
 /* Starts the server. `flags` are settings for it, `flag_count` words. Errors: CS_UNAVAILABLE with what it said. */
 CS_CHECKED enum cs_status target_start(struct target *, char *const *flags, int flag_count, struct cs_error *);

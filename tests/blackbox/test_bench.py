@@ -160,6 +160,16 @@ def open_loop():
         contains(text, "asked for 200 a second")
 
 
+def nobodys_servers():
+    """keys and servers of the environment are not for the server a bench starts"""
+    with directory() as out:
+        found = bench(out, *WITHOUT, "--tools", "state", "--concurrent-connections", "1",
+                      env=environment(API_KEY_ANN="s3cret:ann:admin:false", REDIS_URL="redis://127.0.0.1:1",
+                                      NEO4J_URI="bolt://127.0.0.1:1"))
+        check_counts(found, 10)
+        equal([m["kind"] for m in found["measurements"]], ["closed", "direct"])
+
+
 def json_output():
     """--json prints the file's object"""
     with directory() as out:
@@ -376,5 +386,5 @@ def bench_dies():
         os.close(server)
 
 
-run(whole_run, of_a_url, keys, mixture, open_loop, json_output, targets, comparison, comparison_of_others, wrong_words,
-    wrong_places, other_servers, interrupted, server_dies, bench_dies)
+run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, json_output, targets, comparison, comparison_of_others,
+    wrong_words, wrong_places, other_servers, interrupted, server_dies, bench_dies)
