@@ -14,10 +14,10 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "bench/stats.h"
 #include "embed/encoder_internal.h"
 #include "embed/kernels.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define ROUNDS    9
 #define LENGTHS   4

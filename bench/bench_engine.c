@@ -16,8 +16,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/stats.h"
 #include "engine/engine.h"
-#include "support/stats.h"
 
 #define THREADS    64
 #define ROUNDS_MAX 99

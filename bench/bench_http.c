@@ -4,22 +4,15 @@
  * read with a constant reply of exactly the bytes the server sends: it is what the kernel charges for the request, and
  * no server can be cheaper. CPU is the kernel's count for the whole process. Rounds alternate; the median of the ratios
  * is the figure. */
-#include <errno.h>
 #include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/epoll.h>
-#include <sys/prctl.h>
-#include <sys/socket.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
+#include "bench/responder.h"
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define ROUNDS 5
 
@@ -40,55 +33,6 @@ static size_t same_request(void *self, size_t index, char *room, size_t size)
 	return request->length;
 }
 
-/* Accepts and answers until it is killed. */
-static void echo_loop(int listener, const char *reply, size_t length)
-{
-	int poller = epoll_create1(EPOLL_CLOEXEC);
-	struct epoll_event event = {.events = EPOLLIN, .data.fd = listener};
-
-	epoll_ctl(poller, EPOLL_CTL_ADD, listener, &event);
-	for (;;) {
-		struct epoll_event events[64];
-		int n = epoll_wait(poller, events, 64, -1);
-
-		for (int i = 0; i < n; i++) {
-			int fd = events[i].data.fd;
-			char request[65536];
-			int on = 1;
-
-			if (fd == listener) {
-				event.data.fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-				setsockopt(event.data.fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-				epoll_ctl(poller, EPOLL_CTL_ADD, event.data.fd, &event);
-			} else if (read(fd, request, sizeof request) <= 0 || write(fd, reply, length) < 0) {
-				close(fd);
-			}
-		}
-	}
-}
-
-static struct server_process start_echo(const char *reply, size_t length)
-{
-	struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	socklen_t size = sizeof address;
-	struct server_process echo;
-	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	if (listener < 0 || bind(listener, (struct sockaddr *)&address, size) || listen(listener, 512) ||
-		getsockname(listener, (struct sockaddr *)&address, &size))
-		die("echo");
-	echo.port = ntohs(address.sin_port);
-	echo.pid = fork();
-	if (echo.pid < 0)
-		die("fork");
-	if (echo.pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		echo_loop(listener, reply, length);
-	}
-	close(listener);
-	return echo;
-}
-
 struct figures {
 	double cpu_us, p50_us, p99_us, per_second;
 	size_t failed;
@@ -102,14 +46,13 @@ static struct figures measure(
 	struct load_result result = load_run(&load);
 	int64_t spent = process_cpu_ns(server.pid) - before;
 	struct figures figures = {
-		.cpu_us = (double)spent / 1e3 / (double)result.done,
-		.p50_us = stats_percentile(result.latency_us, result.done, 50),
-		.p99_us = stats_percentile(result.latency_us, result.done, 99),
+		.cpu_us = (double)spent / 1e3 / (double)result.sent,
+		.p50_us = load_percentile_us(&result, 50),
+		.p99_us = load_percentile_us(&result, 99),
 		.per_second = (double)result.done * 1e9 / (double)result.elapsed_ns,
 		.failed = result.failed,
 	};
 
-	free(result.latency_us);
 	return figures;
 }
 
@@ -155,15 +98,19 @@ static void run_form(struct server_process server, const char *title, struct fix
 {
 	size_t length;
 	char *reply = load_once(server.port, request->bytes, request->length, &length);
-	struct server_process echo = start_echo(reply, length);
+	struct responder echo;
+	struct server_process bare;
+	struct cs_error err;
 
+	if (responder_start(&echo, slice_of(reply, length), &err) != CS_OK)
+		die(err.text);
+	bare = (struct server_process){echo.pid, ntohs(((struct sockaddr_in *)&echo.address.address)->sin_port)};
 	printf("\n%s: %zu bytes in, %zu bytes out, %zu requests a round, %d rounds, medians\n", title, request->length,
 		length, requests, ROUNDS);
 	printf("connections  server        CPU us/rq    p50 us    p99 us   requests/s\n");
 	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-		run_level(server, echo, request, levels[i], requests);
-	kill(echo.pid, SIGKILL);
-	waitpid(echo.pid, NULL, 0);
+		run_level(server, bare, request, levels[i], requests);
+	responder_stop(&echo);
 	free(reply);
 }
 

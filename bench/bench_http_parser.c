@@ -7,8 +7,8 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "bench/stats.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #if __has_include(<http_parser.h>)
 #include <http_parser.h>

@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
-#include "support/stats.h"
+#include "bench/stats.h"
 
 #define ROUNDS       21
 #define ROUND_NS     5000000 /* about this long for each measurement */

@@ -15,9 +15,9 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define ROUNDS  21
 #define SCRAPES 200
@@ -48,8 +48,7 @@ static double cpu_us(struct server_process server, struct fixed *request, unsign
 
 	if (result.failed)
 		die("requests failed");
-	free(result.latency_us);
-	return (double)spent / 1e3 / (double)requests;
+	return (double)spent / 1e3 / (double)result.sent;
 }
 
 static void plant(struct server_process server)

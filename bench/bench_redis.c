@@ -15,11 +15,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/stats.h"
 #include "remote/redis_kv.h"
 #include "support/load.h"
 #include "support/process.h"
 #include "support/redis.h"
-#include "support/stats.h"
 
 #define ROUNDS_MAX  99
 #define CONNECTIONS 50
@@ -79,12 +79,15 @@ static void adapter_get(struct bench *b, struct arena *arena)
 	arena_reset(arena);
 }
 
-static double ask_here(struct bench *b, enum way way, double *latency_us)
+static double ask_here(struct bench *b, enum way way, double *ret_p50_us)
 {
 	static char own[16384];
+	double *latency_us = malloc(b->requests * sizeof *latency_us);
+	int64_t began_ns = now_ns(), elapsed_ns;
 	struct arena arena;
-	int64_t began_ns = now_ns();
 
+	if (!latency_us)
+		die("memory");
 	arena_init(&arena, own, sizeof own, 1u << 20);
 	for (size_t i = 0; i < b->requests; i++) {
 		int64_t at_ns = now_ns();
@@ -96,8 +99,11 @@ static double ask_here(struct bench *b, enum way way, double *latency_us)
 		latency_us[i] = (double)(now_ns() - at_ns) / 1e3;
 	}
 	arena_release(&arena);
+	elapsed_ns = now_ns() - began_ns;
 	stats_sort(latency_us, b->requests);
-	return (double)(now_ns() - began_ns);
+	*ret_p50_us = stats_percentile(latency_us, b->requests, 50);
+	free(latency_us);
+	return (double)elapsed_ns;
 }
 
 static size_t read_request(void *self, size_t index, char *room, size_t size)
@@ -120,24 +126,20 @@ static struct load_result ask_server(struct bench *b, unsigned connections)
 static void run_round(struct bench *b, enum way way, unsigned connections, struct figures *f, size_t round)
 {
 	int64_t redis_ns = process_cpu_ns(b->redis.pid), server_ns = process_cpu_ns(b->server.pid);
-	double elapsed_ns, *latency_us;
+	double elapsed_ns, asked = (double)b->requests;
 
 	if (way == HTTP) {
 		struct load_result result = ask_server(b, connections);
 
-		latency_us = result.latency_us;
+		f->p50_us[round] = load_percentile_us(&result, 50);
 		elapsed_ns = (double)result.elapsed_ns;
+		asked = (double)result.sent;
 	} else {
-		latency_us = malloc(b->requests * sizeof *latency_us);
-		if (!latency_us)
-			die("memory");
-		elapsed_ns = ask_here(b, way, latency_us);
+		elapsed_ns = ask_here(b, way, &f->p50_us[round]);
 	}
-	f->p50_us[round] = stats_percentile(latency_us, b->requests, 50);
-	f->server_us[round] = (double)(process_cpu_ns(b->server.pid) - server_ns) / 1e3 / (double)b->requests;
-	f->redis_us[round] = (double)(process_cpu_ns(b->redis.pid) - redis_ns) / 1e3 / (double)b->requests;
+	f->server_us[round] = (double)(process_cpu_ns(b->server.pid) - server_ns) / 1e3 / asked;
+	f->redis_us[round] = (double)(process_cpu_ns(b->redis.pid) - redis_ns) / 1e3 / asked;
 	f->per_second[round] = (double)b->requests * 1e9 / elapsed_ns;
-	free(latency_us);
 }
 
 static void print_spread(const char *what, const char *unit, double *values, size_t count)

@@ -11,7 +11,7 @@
 #include <stdlib.h>
 
 #include "base/clock.h"
-#include "support/stats.h"
+#include "bench/stats.h"
 #include "vector/scan_parts.h"
 
 #define TOP_K     10

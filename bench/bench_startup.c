@@ -10,9 +10,9 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define STARTS 21
 #define BATCH  100
@@ -106,7 +106,6 @@ int main(int argc, char **argv)
 	int64_t loaded;
 
 	printf("%zu contexts stored in %.1f s\n", contexts, (double)result.elapsed_ns / 1e9);
-	free(result.latency_us);
 	loaded = process_rss_bytes(server.pid);
 	process_stop(server.pid);
 	server = process_serve(directory);

@@ -10,10 +10,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
 #include "support/redis.h"
-#include "support/stats.h"
 
 #define ROUNDS_MAX 99
 #define WAYS       3
@@ -45,9 +45,8 @@ static void run_round(
 
 	if (result.failed > 0 || result.done < requests)
 		die("requests failed");
-	m->p50_us[round] = stats_percentile(result.latency_us, result.done, 50);
-	m->cpu_us[round] = (double)cpu_ns / 1e3 / (double)requests;
-	free(result.latency_us);
+	m->p50_us[round] = load_percentile_us(&result, 50);
+	m->cpu_us[round] = (double)cpu_ns / 1e3 / (double)result.sent;
 }
 
 static void compare(const struct server_process servers[WAYS], unsigned connections, size_t requests, size_t rounds)

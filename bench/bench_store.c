@@ -8,9 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define ROUNDS      5
 #define CONNECTIONS 64
@@ -128,10 +128,8 @@ int main(int argc, char **argv)
 		ours[i] = (double)result.done * 1e9 / (double)result.elapsed_ns;
 		ratios[i] = ours[i] / raw[i];
 		printf("%5zu  %15.0f  %12.0f  %5.2f  %7.2f  %7.2f  %17.1f  %6zu\n", i + 1, ours[i], raw[i], ratios[i],
-			stats_percentile(result.latency_us, result.done, 50) / 1e3,
-			stats_percentile(result.latency_us, result.done, 99) / 1e3, (double)cpu / 1e3 / (double)rows,
-			result.failed);
-		free(result.latency_us);
+			load_percentile_us(&result, 50) / 1e3, load_percentile_us(&result, 99) / 1e3,
+			(double)cpu / 1e3 / (double)rows, result.failed);
 	}
 	rate = stats_spread(ours, ROUNDS);
 	base = stats_spread(raw, ROUNDS);

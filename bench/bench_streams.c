@@ -10,9 +10,9 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "bench/stats.h"
 #include "support/load.h"
 #include "support/process.h"
-#include "support/stats.h"
 
 #define META                                                                                                           \
 	"\"_meta\":{\"io.modelcontextprotocol/protocolVersion\":\"2026-07-28\","                                       \
@@ -55,10 +55,8 @@ static void print_requests(const char *when, uint16_t port)
 	struct load_result result = load_run(&load);
 
 	printf("%-22s p50 %7.1f us  p99 %7.1f us  %8.0f requests/s, %zu failed\n", when,
-		stats_percentile(result.latency_us, result.done, 50),
-		stats_percentile(result.latency_us, result.done, 99),
+		load_percentile_us(&result, 50), load_percentile_us(&result, 99),
 		(double)result.done * 1e9 / (double)result.elapsed_ns, result.failed);
-	free(result.latency_us);
 }
 
 int main(int argc, char **argv)

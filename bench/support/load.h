@@ -1,31 +1,33 @@
-/* A closed-loop HTTP client: n keep-alive connections, each with one request under way, one thread, epoll.
+/* HTTP load for the benchmark programs: the client of `context-store bench` (src/bench/client.h), with the manners of a
+ * benchmark program: what fails ends it with a message.
  *
- * It reads just enough of a reply to know its end (Content-Length) and its status, and takes a time stamp at each end,
- * so that it is not what is measured. A reply with a status other than 200 counts as a failure and its first one is
- * printed. */
+ * There is one load generator in this repository, so that all figures are taken by the same client. */
 #ifndef CS_BENCH_LOAD_H
 #define CS_BENCH_LOAD_H
 
 #include <stddef.h>
 #include <stdint.h>
 
+#include "bench/histogram.h"
+
 struct load {
 	uint16_t port;
 	unsigned connections;
-	size_t requests; /* in all */
+	size_t requests; /* that count; up to two a connection are sent besides (src/bench/client.h) */
 	/* Writes request `index` into room and returns its length. */
 	size_t (*request)(void *self, size_t index, char *room, size_t size);
 	void *self;
 };
 
 struct load_result {
-	double *latency_us; /* sorted, `done` of them; the caller frees */
-	size_t done, failed;
+	struct histogram latency;
+	size_t done, failed; /* a reply with a status other than 200 is a failure; the first one is printed */
+	size_t sent;         /* those that are not counted too: what CPU time is divided by */
 	int64_t elapsed_ns;
-	size_t reply_bytes; /* of the last reply, head and body */
 };
 
 struct load_result load_run(const struct load *);
+double load_percentile_us(const struct load_result *, double p);
 
 /* One request, waited for, on a connection of its own; the reply (head and body, NUL-terminated) is the caller's to
  * free. */
@@ -35,6 +37,7 @@ char *load_once(uint16_t port, const char *request, size_t length, size_t *ret_l
  * length. */
 size_t load_post(char *room, size_t size, const char *path, const char *headers, const char *body);
 
+/* A connected socket that blocks. */
 int load_connect(uint16_t port);
 
 #endif

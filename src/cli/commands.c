@@ -190,6 +190,55 @@ const struct command command_rows[] = {
 		.run = eval_command,
 	},
 	{
+		.name = "bench",
+		.operands = "[compare A B]",
+		.operands_max = 3,
+		.summary = "Measure how fast a server answers, and compare two such results",
+		.help = "Starts a server of its own on a fresh directory (or takes the one of --url), calls each tool "
+			"--iterations times at each number of connections, and prints min, avg, median, p95, p99, max, "
+			"requests a second, the target and the change of the server's memory. Then the same calls in "
+			"this "
+			"process, without MCP and HTTP, and baselines of the same machine: a bare responder of the "
+			"same "
+			"bytes, raw SQLite, and redis-server and nginx where they are installed. What it stored is "
+			"removed "
+			"again.\n\n"
+			"Writes mcp_benchmark_TIME.json, mcp_benchmark_report_TIME.txt and mcp_benchmark_TIME.svg "
+			"(latency "
+			"over connections) to --output-dir. Ctrl-C writes what there is and says that it is "
+			"partial.\n\n"
+			"With --rate, requests of the mix are due on a schedule and latency counts from when each was "
+			"due, "
+			"whatever the server does meanwhile.\n\n"
+			"bench compare A B reads two of the JSON files and says what became slower or faster beyond "
+			"the "
+			"noise of their rounds.\n\n"
+			"Settings are handed to the server it starts: --embedding-model off measures without vectors. "
+			"API keys and other servers (REDIS_URL, QDRANT_URL, NEO4J_URI) that the environment names are "
+			"not.",
+		.options = OPTIONS({"iterations", "N", "Calls of each tool at each number of connections (1000)"},
+			{"concurrent-connections", "N...",
+				"Numbers of connections, apart or with commas (1 10 50 100 200)"},
+			{"tools", "NAME...", "Only these tools"},
+			{"mix", "SHARES",
+				"A mixture of tools instead, in per cent: retrieve=60,state=20,scratchpad=15,store=5"},
+			{"rate", "N",
+				"Requests a second on a schedule (open loop), over the largest number of connections"},
+			{"duration", "SECONDS", "How long, with --rate (10)"},
+			{"rounds", "N", "Rounds the calls are spread over, 1 to 20 (5); compare needs 5"},
+			{"transport", "FORM", "mcp (POST /mcp, the default) or tools (POST /tools/NAME)"},
+			{"url", "URL", "Measure this server, as http://127.0.0.1:8000"},
+			{"api-key", "KEY|@FILE", "Key for --url, or the file that holds it"},
+			{"keep", NULL, "Leave what was stored on the server of --url"},
+			{"target-ms", "N", "Target of the 95th percentile, in ms (50)"},
+			{"fail-on-target", NULL, "End with 1 when a target is missed"},
+			{"no-baselines", NULL, "Without baselines"},
+			{"output-dir", "DIR", "Where results go (benchmark_results)"},
+			{"threshold", "PERCENT", "compare: changes below it are none (5)"},
+			{"fail-on-slower", NULL, "compare: end with 1 when something became slower"}, JSON_OPTION),
+		.run = bench_command,
+	},
+	{
 		.name = "config",
 		.operands = "[NAME]",
 		.operands_max = 1,

@@ -14,7 +14,7 @@
 
 struct option_row {
 	const char *name;  /* without dashes */
-	const char *value; /* what it takes ("N"); NULL: nothing */
+	const char *value; /* what it takes ("N"); with dots behind ("N...") one or more words; NULL: nothing */
 	const char *help;
 };
 
@@ -49,6 +49,7 @@ enum cli_exit model_command(struct invocation *);
 enum cli_exit embed_command(struct invocation *);
 enum cli_exit reembed_command(struct invocation *);
 enum cli_exit eval_command(struct invocation *);
+enum cli_exit bench_command(struct invocation *);
 enum cli_exit config_command(struct invocation *);
 enum cli_exit doctor_command(struct invocation *);
 enum cli_exit version_command(struct invocation *);

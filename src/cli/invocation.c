@@ -86,6 +86,13 @@ static enum cs_status take_setting(
 	return CS_OK;
 }
 
+static bool takes_several(const struct option_row *option)
+{
+	size_t length = option->value ? strlen(option->value) : 0;
+
+	return length > 3 && strcmp(option->value + length - 3, "...") == 0;
+}
+
 static enum cs_status take_option(struct invocation *inv, const struct option_row *option, const char *equals, int argc,
 	char **argv, int *at, struct cs_error *err)
 {
@@ -95,11 +102,14 @@ static enum cs_status take_option(struct invocation *inv, const struct option_ro
 		return cs_fail(err, CS_VALIDATION, "--%s takes no value", option->name);
 	if (option->value && equals)
 		value = equals + 1;
-	else if (option->value && *at + 1 >= argc)
+	else if (option->value && (*at + 1 >= argc || (takes_several(option) && argv[*at + 1][0] == '-')))
 		return cs_fail(err, CS_VALIDATION, "--%s needs a value: %s", option->name, option->value);
 	else if (option->value)
 		value = argv[++*at];
 	inv->options[inv->option_count++] = (struct invocation_option){option->name, value};
+	/* Each word stands for the option and itself; there is room, since every entry has a word of argv. */
+	while (takes_several(option) && !equals && *at + 1 < argc && argv[*at + 1][0] != '-')
+		inv->options[inv->option_count++] = (struct invocation_option){option->name, argv[++*at]};
 	return CS_OK;
 }
 

@@ -1,8 +1,9 @@
 /* One command line, taken apart.
  *
  * Words are sorted into the command's own options, flags that are settings (handed on to base/config) and operands;
- * "--" ends the options, a lone "-" is an operand. Everything wrong is told here with the nearest word that would be
- * right.
+ * "--" ends the options, a lone "-" is an operand. An option that takes one or more words (its row's value ends in dots)
+ * takes all up to the next option: `--concurrent-connections 1 10 50` is the same as repeating the option for each word.
+ * Everything wrong is told here with the nearest word that would be right.
  *
  * Owner: whoever called invocation_parse calls invocation_release. Words borrow from argv. Threads: the main one. */
 #ifndef CS_CLI_INVOCATION_H

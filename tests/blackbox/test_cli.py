@@ -10,7 +10,7 @@ import socket
 
 from blackbox import (ROOT, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
 
-COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "config", "doctor", "version", "help"]
+COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "bench", "config", "doctor", "version", "help"]
 
 
 def version():

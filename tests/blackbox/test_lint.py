@@ -56,7 +56,8 @@ def include_direction():
     allowed = {
         "base": "base", "net": "base net", "port": "base port", "engine": "base port vector embed engine",
         "remote": "base net port remote", "cypher": "base port cypher", "store": "base port cypher store",
-        "mcp": "base net port store mcp", "cli": "base net port vector embed engine remote cypher store mcp cli",
+        "mcp": "base net port store mcp", "bench": "base mcp bench",
+        "cli": "base net port vector embed engine remote cypher store mcp bench cli",
     }  # fmt: skip
     layers = sorted(set(" ".join(allowed.values()).split()))
     files = {f"src/{layer}/x.c": "".join(f'#include "{other}/y.h"\n' for other in layers) for layer in allowed}

@@ -56,6 +56,29 @@ static void test_two_dashes_end_options(void **state)
 	invocation_release(&inv);
 }
 
+/* An option whose value ends in dots takes all words up to the next option; the others take one. */
+static void test_several_words(void **state)
+{
+	struct invocation inv;
+	struct cs_error err;
+	int cursor = 0;
+
+	(void)state;
+	assert_int_equal(PARSE(&inv, "bench", &err, word("--concurrent-connections"), word("1"), word("10"), word("50"),
+				 word("--iterations"), word("5"), word("compare"), word("--concurrent-connections=7"),
+				 word("a")),
+		CS_OK);
+	assert_string_equal(invocation_each(&inv, "concurrent-connections", &cursor), "1");
+	assert_string_equal(invocation_each(&inv, "concurrent-connections", &cursor), "10");
+	assert_string_equal(invocation_each(&inv, "concurrent-connections", &cursor), "50");
+	assert_string_equal(invocation_each(&inv, "concurrent-connections", &cursor), "7");
+	assert_null(invocation_each(&inv, "concurrent-connections", &cursor));
+	assert_string_equal(invocation_option(&inv, "iterations"), "5");
+	assert_int_equal(inv.operand_count, 2);
+	assert_string_equal(inv.operands[0], "compare");
+	invocation_release(&inv);
+}
+
 static void fails_with(struct cs_error *err, enum cs_status status, const char *part)
 {
 	assert_int_equal(status, CS_VALIDATION);
@@ -131,6 +154,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_sorts_words),
 		cmocka_unit_test(test_two_dashes_end_options),
+		cmocka_unit_test(test_several_words),
 		cmocka_unit_test(test_tells_what_is_wrong),
 		cmocka_unit_test(test_table_is_sound),
 		cmocka_unit_test(test_loopback),
