@@ -101,6 +101,31 @@ static void a_full_queue_refuses(void **state)
 	assert_int_equal(ran, 3);
 }
 
+/* Each job ends only when all have begun, so each needs an idle thread of its own to be woken. */
+static void every_idle_worker_is_woken_that_is_needed(void **state)
+{
+	struct workers *w = make((struct workers_options){.workers_min = 8, .workers_max = 8, .queue_max = 8});
+	struct held_job jobs[8];
+	atomic_int ran = 0;
+	sem_t started, go;
+
+	sem_init(&started, 0, 0);
+	sem_init(&go, 0, 0);
+	for (int round = 1; round <= 200; round++) {
+		for (int i = 0; i < 8; i++) {
+			jobs[i] = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
+			assert_int_equal(workers_submit(w, &jobs[i].job), CS_OK);
+		}
+		for (int i = 0; i < 8; i++)
+			sem_wait(&started);
+		for (int i = 0; i < 8; i++)
+			sem_post(&go);
+		while (ran < 8 * round)
+			sched_yield();
+	}
+	workers_free(w);
+}
+
 struct noted_job {
 	struct job job;
 	char name, **at;
@@ -239,6 +264,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_to_its_maximum_and_runs_everything),
+		cmocka_unit_test(every_idle_worker_is_woken_that_is_needed),
 		cmocka_unit_test(a_full_queue_refuses),
 		cmocka_unit_test(queries_go_before_bulk_in_order),
 		cmocka_unit_test(shrinks_to_its_minimum),
