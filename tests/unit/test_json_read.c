@@ -311,17 +311,21 @@ static void utf8(void **state)
 	assert_int_equal(utf8_length((struct slice){NULL, 0}), 0);
 }
 
+/* The copies stand in memory of exactly their length: what is written or read beyond it, the sanitizer sees. */
 static void copies_agree(const char *text, size_t length)
 {
-	char wide[48] = {0}, narrow[48] = {0};
-	const char *wide_at = text, *narrow_at = text;
+	size_t grown = length + json_escape_growth_scalar(text, text + length);
+	char *source = malloc(length), *wide = malloc(grown), *narrow = malloc(grown);
 
-	assert_true(length <= sizeof wide);
-	assert_int_equal(json_copy_plain(wide, &wide_at, text + length) - wide,
-		json_copy_plain_scalar(narrow, &narrow_at, text + length) - narrow);
-	assert_ptr_equal(wide_at, narrow_at);
-	assert_memory_equal(wide, narrow, (size_t)(narrow_at - text));
-	assert_int_equal(json_escape_growth(text, text + length), json_escape_growth_scalar(text, text + length));
+	assert_true(source && wide && narrow);
+	memcpy(source, text, length);
+	assert_int_equal(json_escape_growth(source, source + length), grown - length);
+	assert_ptr_equal(json_copy_escaped(wide, source, source + length), wide + grown);
+	assert_ptr_equal(json_copy_escaped_scalar(narrow, source, source + length), narrow + grown);
+	assert_memory_equal(wide, narrow, grown);
+	free(narrow);
+	free(wide);
+	free(source);
 }
 
 /* Each byte at each place of a block: the wide loops stop where their scalar twins do. */
@@ -336,7 +340,12 @@ static void scans_agree(void **state)
 			assert_ptr_equal(
 				json_plain(text, text + sizeof text), json_plain_scalar(text, text + sizeof text));
 			copies_agree(text, sizeof text);
+			text[sizeof text - 1 - at] = '"';
+			copies_agree(text + at / 2, sizeof text - at / 2);
 		}
+	memset(text, '\\', sizeof text);
+	for (size_t length = 1; length <= sizeof text; length++)
+		copies_agree(text, length);
 }
 
 /* {"key-0":0,...}, the last one being called as number `twice` is. */
