@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "engine/context_filter.h"
+#include "engine/text_score.h"
 
 struct readers {
 	const char *path;
@@ -103,6 +104,8 @@ static enum cs_status open_one(struct readers *r, struct sql **ret_sql, struct c
 
 	if (status == CS_OK) {
 		status = filter_register(sql, err);
+		if (status == CS_OK)
+			status = text_score_register(sql, err);
 		if (status != CS_OK)
 			sql_close(sql);
 	}
