@@ -211,7 +211,7 @@ static void check_response(struct response *r)
 		return;
 	buffer_clear(&r->headers);
 	clear(&r->body, POOL_BODY_BYTES);
-	buffer_append(&r->body, S("{\"error\": \"the response is too large\"}"));
+	buffer_append(&r->body, S("{\"error\":\"the response is too large\"}"));
 	r->content_type = "application/json";
 	r->status = 500;
 }
@@ -299,8 +299,8 @@ void connection_refuse(struct connection *c, int status, const char *text)
 	start_head(home, status);
 	/* The texts are constants of ours without quotes or backslashes. */
 	buffer_append(&home->out, S("Content-Type: application/json\r\nConnection: close\r\nContent-Length: "));
-	append_number(&home->out, strlen(text) + sizeof("{\"error\": \"\"}") - 1);
-	buffer_append(&home->out, S("\r\n\r\n{\"error\": \""));
+	append_number(&home->out, strlen(text) + sizeof("{\"error\":\"\"}") - 1);
+	buffer_append(&home->out, S("\r\n\r\n{\"error\":\""));
 	buffer_append(&home->out, slice_cstr(text));
 	buffer_append(&home->out, S("\"}"));
 	c->close_after = true;

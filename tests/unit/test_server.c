@@ -254,7 +254,7 @@ static void expect_refusal(struct slice request, const char *status)
 	put(fd, request);
 	get_all(fd, &in, false);
 	assert_non_null(strstr(in.ptr, status));
-	assert_non_null(strstr(in.ptr, "{\"error\": \""));
+	assert_non_null(strstr(in.ptr, "{\"error\":\""));
 	assert_non_null(strstr(in.ptr, "Connection: close\r\n"));
 	buffer_release(&in);
 	close(fd);
