@@ -10,7 +10,8 @@ import socket
 
 from blackbox import (ROOT, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
 
-COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "config", "doctor", "version", "help"]
+COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "model", "embed", "reembed", "eval", "config", "doctor",
+            "version", "help"]
 
 
 def version():
@@ -30,6 +31,7 @@ def overview():
     for flag in re.findall(r'^SETTING\(\w+, "([^"]+)"', table, re.M):
         contains(out, f"--{flag}")
     equal(result("help"), out)
+    equal([line for line in out.splitlines() if len(line) > 80], [])
     equal(result("-h"), out)
 
 
@@ -46,6 +48,7 @@ def help_of_each():
         out = result("help", name)
         contains(out, f"usage: context-store {name}")
         equal(result(name, "--help"), out, name)
+        equal([line for line in out.splitlines() if len(line) > 80], [], name)  # what a terminal holds
 
 
 def typos():
