@@ -6,6 +6,7 @@
  * (/stream). */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <sched.h>
@@ -288,6 +289,66 @@ static void pipelined_requests_are_answered_in_order(void **state)
 	close(fd);
 }
 
+/* The kernel's struct goes on where glibc's ends (linux/tcp.h, which cannot be included beside it). */
+struct tcp_info_more {
+	struct tcp_info known;
+	uint64_t pacing_rate, max_pacing_rate, bytes_acked, bytes_received;
+	uint32_t segs_out, segs_in, notsent_bytes, min_rtt, data_segs_in;
+};
+
+/* A pipeline that can be answered at once costs one send; what must wait holds nothing up that is before it. */
+static void answers_leave_together(void **state)
+{
+	struct buffer in = inbox();
+	struct tcp_info_more info = {0};
+	socklen_t size = sizeof(info);
+	int fd = dial();
+
+	put(fd, S(THREE "GET /later HTTP/1.1\r\nHost: x\r\n\r\n"));
+	get_until(fd, &in, "POST /c 0:third", 1);
+	assert_three(in.ptr);
+	sem_wait(&rig.later_started);
+	assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size), 0);
+	sem_post(&rig.later_go);
+	get_until(fd, &in, "later", 1);
+	assert_int_equal(size, sizeof(info));
+	assert_int_equal(info.data_segs_in, 1);
+	buffer_release(&in);
+	close(fd);
+}
+
+/* Answers that were gathered are sent before the connection ends for what comes behind them. */
+static void gathered_answers_precede_a_refusal(void **state)
+{
+	struct buffer in = inbox();
+	int fd = dial();
+
+	put(fd, S("GET /a HTTP/1.1\r\nHost: x\r\n\r\nGET /b HTTP/1.1\r\nHost: x\r\n\r\nGET /c HTTP/1.1\r\n\r\n"));
+	get_all(fd, &in, false);
+	assert_true(strstr(in.ptr, "GET /a 0:") < strstr(in.ptr, "GET /b 0:"));
+	assert_true(strstr(in.ptr, "GET /b 0:") < strstr(in.ptr, "HTTP/1.1 400 "));
+	assert_non_null(strstr(in.ptr, "GET /a 0:"));
+	buffer_release(&in);
+	close(fd);
+}
+
+/* The interim reply to the last request of a pipeline stands behind the answers to the others. */
+static void gathered_answers_precede_continue(void **state)
+{
+	struct buffer in = inbox();
+	int fd = dial();
+
+	put(fd, S("GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+		  "POST /b HTTP/1.1\r\nHost: x\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n"));
+	get_until(fd, &in, "HTTP/1.1 100 Continue\r\n\r\n", 1);
+	assert_non_null(strstr(in.ptr, "GET /a 0:"));
+	assert_true(strstr(in.ptr, "GET /a 0:") < strstr(in.ptr, "HTTP/1.1 100 "));
+	put(fd, S("body"));
+	get_until(fd, &in, "POST /b 0:body", 1);
+	buffer_release(&in);
+	close(fd);
+}
+
 static void requests_split_at_every_byte(void **state)
 {
 	struct slice all = S(THREE);
@@ -296,7 +357,7 @@ static void requests_split_at_every_byte(void **state)
 		struct buffer in = inbox();
 		int fd = dial(), on = 1;
 
-		setsockopt(fd, IPPROTO_TCP, 1 /* TCP_NODELAY */, &on, sizeof(on));
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on));
 		put(fd, slice_of(all.ptr, cut));
 		pass(0); /* the loop has seen the first part, or will see both at once: either must do */
 		put(fd, slice_from(all, cut));
@@ -818,6 +879,9 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		SERVER_TEST(pipelined_requests_are_answered_in_order),
+		SERVER_TEST(answers_leave_together),
+		SERVER_TEST(gathered_answers_precede_a_refusal),
+		SERVER_TEST(gathered_answers_precede_continue),
 		SERVER_TEST(requests_split_at_every_byte),
 		SERVER_TEST(what_comes_during_an_exchange_waits),
 		SERVER_TEST(a_long_pipeline_is_bounded_and_answered),
