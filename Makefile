@@ -66,6 +66,12 @@ all: $(PROGRAM)
 $(PROGRAM): $(MAIN_OBJ) $(LIB)
 	$(CC) $(CFLAGS) -o $@ $(MAIN_OBJ) $(LIB) $(LDLIBS)
 
+# Which sources: a file that changes only when the revision does, so that main.o is built again then and not otherwise.
+REVISION := $(shell git rev-parse --short=12 HEAD 2>/dev/null || echo unknown)
+$(shell mkdir -p $(B) && printf '%s\n' '$(REVISION)' | cmp -s - $(B)/revision || printf '%s\n' '$(REVISION)' >$(B)/revision)
+$(MAIN_OBJ): CPPFLAGS += -DCS_REVISION='"$(REVISION)"'
+$(MAIN_OBJ): $(B)/revision
+
 # The archive is made anew, so that a deleted source leaves no object behind.
 $(LIB): $(OBJ)
 	@rm -f $@
@@ -83,6 +89,12 @@ $(FUZZ_BIN): $(B)/%: $(B)/%.o $(LIB)
 
 $(BENCH_BIN): $(B)/%: $(B)/%.o $(BENCH_OBJ) $(LIB)
 	$(CC) $(CFLAGS) -o $@ $< $(BENCH_OBJ) $(LIB) $(LDLIBS)
+
+# The same program with the metric calls of a request left out: bench/bench_metrics.c compares with it.
+UNMEASURED := $(B)/bench/unmeasured/unmeasured.o
+$(PROGRAM)-unmeasured: $(MAIN_OBJ) $(LIB) $(UNMEASURED)
+	$(CC) $(CFLAGS) -Wl,--wrap=metric_add,--wrap=metric_observe_ns -o $@ $(MAIN_OBJ) $(UNMEASURED) $(LIB) $(LDLIBS)
+$(B)/bench/bench_metrics: | $(PROGRAM)-unmeasured
 
 -include $(OBJ:.o=.d) $(MAIN_OBJ:.o=.d) $(TEST_BIN:=.d) $(SUPPORT_OBJ:.o=.d) $(FUZZ_BIN:=.d) $(BENCH_BIN:=.d) $(BENCH_OBJ:.o=.d)
 .SECONDARY:

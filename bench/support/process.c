@@ -36,6 +36,14 @@ const char *process_program(void)
 }
 
 /* Beside the checkout's build tree, not in /tmp: /tmp may be memory, where a durable write costs nothing. */
+const char *process_unmeasured_program(void)
+{
+	static char path[4096];
+
+	snprintf(path, sizeof path, "%s-unmeasured", process_program());
+	return path;
+}
+
 char *process_make_directory(void)
 {
 	char *directory = strdup("build/bench-data-XXXXXX");
@@ -102,6 +110,11 @@ static void drain_log(int fd)
 
 struct server_process process_serve(const char *directory)
 {
+	return process_serve_as(process_program(), directory, "info");
+}
+
+struct server_process process_serve_as(const char *program, const char *directory, const char *log_level)
+{
 	struct server_process server;
 	int log_pipe[2];
 
@@ -112,7 +125,7 @@ struct server_process process_serve(const char *directory)
 		die("fork");
 	if (server.pid == 0) {
 		dup2(log_pipe[1], 2);
-		execl(process_program(), process_program(), "serve", "--data-dir", directory, "--port", "0",
+		execl(program, program, "serve", "--data-dir", directory, "--port", "0", "--log-level", log_level,
 			(char *)NULL);
 		_exit(127);
 	}

@@ -9,6 +9,8 @@
 
 /* The program under test: CONTEXT_STORE_BIN, else build/release/context-store. */
 const char *process_program(void);
+/* The one linked without metric calls: beside the program, context-store-unmeasured. */
+const char *process_unmeasured_program(void);
 
 /* A fresh directory for data; removed by process_remove_directory. */
 char *process_make_directory(void);
@@ -21,6 +23,8 @@ struct server_process {
 
 /* `serve --port 0` on the directory; returns once it says where it listens. */
 struct server_process process_serve(const char *directory);
+/* The same with another program and log level. */
+struct server_process process_serve_as(const char *program, const char *directory, const char *log_level);
 void process_stop(pid_t pid);
 
 /* User and system time of all its threads so far, ended ones included as far as the kernel's tick counts them. */

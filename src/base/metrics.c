@@ -8,11 +8,15 @@
  * Series are published by an atomic count and never removed: a look-up walks them without a lock (at most
  * METRIC_SERIES_MAX, and hot paths keep the pointer); only a value seen for the first time takes the mutex.
  * The series without label, and the one labelled "other", are static, so metric_series cannot fail.
- * Memory: 1.5 KiB a series, at most 96 KiB a family. */
+ *
+ * Collectors are called under a mutex of their own, so that removing one waits for a reader that is calling it. They are
+ * meant to take microseconds; the text is written after the mutex is free again, and not with printf: some thousand
+ * lines are composed on an event loop.
+ * Memory: 1.5 KiB a series, at most 192 KiB a family. */
 #include "base/metrics.h"
 
 #include <assert.h>
-#include <inttypes.h>
+#include <math.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
@@ -20,38 +24,41 @@
 #define METRIC_SHARDS 8u
 #define CACHE_LINE    64
 #define LABEL_MAX     64 /* bytes; a longer value is counted as "other" */
+#define NANO          INT64_C(1000000000)
 
-enum metric_kind { COUNTER, GAUGE, SECONDS, SIZES };
+enum metric_kind { COUNTER, COUNTER_NANO, GAUGE, GAUGE_NANO, SECONDS, SIZES };
 
 static const struct family_row {
 	enum metric_kind kind;
 	const char *name;
-	const char *label;
+	const char *labels;
 	const char *help;
 } rows[METRIC_COUNT] = {
-#define METRIC(symbol, kind, name, label, help) [METRIC_##symbol] = {kind, name, label, help},
+#define METRIC(symbol, kind, name, labels, help) [METRIC_##symbol] = {kind, name, labels, help},
 #include "base/metrics_table.h"
 #undef METRIC
 };
 
-#define SECONDS_BOUNDS 16u
+#define SECONDS_BOUNDS (METRIC_BUCKETS - 1)
 #define SIZES_BOUNDS   11u
 
-/* The last bound is a sentinel nothing is above, so that the look-up below needs no check. */
-static const int64_t second_bounds_ns[SECONDS_BOUNDS + 1] = {100000, 250000, 500000, 1000000, 2500000, 5000000,
-	10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000, 2500000000, 5000000000, 10000000000,
-	INT64_MAX};
-static const char *const second_bounds_text[SECONDS_BOUNDS] = {"0.0001", "0.00025", "0.0005", "0.001", "0.0025",
-	"0.005", "0.01", "0.025", "0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "10"};
+/* The last bound is a sentinel nothing is above, so that the look-up below needs no check. A reply from memory takes
+ * some microseconds, so resolution begins there. */
+static const int64_t second_bounds_ns[SECONDS_BOUNDS + 1] = {1000, 2500, 5000, 10000, 25000, 50000, 100000, 250000,
+	500000, 1000000, 2500000, 5000000, 10000000, 25000000, 50000000, 100000000, 250000000, 500000000, 1000000000,
+	2500000000, 5000000000, 10000000000, INT64_MAX};
+static const char *const second_bounds_text[SECONDS_BOUNDS] = {"0.000001", "0.0000025", "0.000005", "0.00001",
+	"0.000025", "0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025", "0.05",
+	"0.1", "0.25", "0.5", "1", "2.5", "5", "10"};
 
 /* How many bounds are below 2^k, for k = 0 ... 63. */
-static const uint8_t bounds_below_power[64] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 2, 3, 4, 4, 5, 6,
-	7, 8, 9, 10, 11, 12, 13, 13, 14, 15, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16,
-	16, 16, 16, 16, 16, 16, 16, 16, 16, 16, 16};
+static const uint8_t bounds_below_power[64] = {0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 10, 11,
+	12, 13, 14, 15, 16, 17, 18, 19, 19, 20, 21, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22,
+	22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22, 22};
 
 struct shard {
 	_Alignas(CACHE_LINE) _Atomic int64_t value; /* of a counter or gauge; the sum of a histogram, in ns or units */
-	_Atomic uint64_t buckets[SECONDS_BOUNDS + 1];
+	_Atomic uint64_t buckets[METRIC_BUCKETS];
 };
 
 struct metric_series {
@@ -128,7 +135,7 @@ struct metric_series *metric_series(enum metric_id id, struct slice label_value)
 
 	assert(id < METRIC_COUNT);
 	family = &families[id];
-	if (rows[id].label[0] == '\0')
+	if (rows[id].labels[0] == '\0')
 		return rest_of(family, rows[id].kind, (struct slice){0});
 	if (label_value.len > LABEL_MAX || slice_eq(label_value, S("other")))
 		return rest_of(family, rows[id].kind, S("other"));
@@ -149,19 +156,40 @@ static struct shard *own_shard(struct metric_series *series)
 	return &series->shards[own - 1];
 }
 
+static bool is_gauge(const struct metric_series *series)
+{
+	return series->kind == GAUGE || series->kind == GAUGE_NANO;
+}
+
+static bool is_counter(const struct metric_series *series)
+{
+	return series->kind == COUNTER || series->kind == COUNTER_NANO;
+}
+
 void metric_add(struct metric_series *series, int64_t delta)
 {
-	assert(series->kind == GAUGE || (series->kind == COUNTER && delta >= 0));
+	assert(is_gauge(series) || (is_counter(series) && delta >= 0));
 	atomic_fetch_add_explicit(&own_shard(series)->value, delta, memory_order_relaxed);
 }
 
-/* What was added on other threads meanwhile may be lost: a gauge that is set has one writer. */
-void metric_set(struct metric_series *series, int64_t value)
+/* What was added on other threads meanwhile may be lost: what is set has one writer. */
+static void set(struct metric_series *series, int64_t value)
 {
-	assert(series->kind == GAUGE);
 	for (size_t i = 1; i < METRIC_SHARDS; i++)
 		atomic_store_explicit(&series->shards[i].value, 0, memory_order_relaxed);
 	atomic_store_explicit(&series->shards[0].value, value, memory_order_relaxed);
+}
+
+void metric_set(struct metric_series *series, int64_t value)
+{
+	assert(is_gauge(series));
+	set(series, value);
+}
+
+void metric_set_total(struct metric_series *series, int64_t total)
+{
+	assert(is_counter(series));
+	set(series, total);
 }
 
 /* How many bounds are below elapsed_ns. Neighbouring bounds differ by a factor of two or more, so at most one lies
@@ -221,11 +249,115 @@ int64_t metric_value(const struct metric_series *series)
 {
 	uint64_t count = 0;
 
-	if (series->kind == COUNTER || series->kind == GAUGE)
+	if (is_counter(series) || is_gauge(series))
 		return value_of(series);
 	for (size_t i = 0; i <= SECONDS_BOUNDS; i++)
 		count += bucket_of(series, i);
 	return (int64_t)count;
+}
+
+void metric_buckets(const struct metric_series *series, uint64_t ret_counts[METRIC_BUCKETS])
+{
+	assert(series->kind == SECONDS);
+	for (size_t i = 0; i < METRIC_BUCKETS; i++)
+		ret_counts[i] = bucket_of(series, i);
+}
+
+double metric_quantile(const uint64_t counts[METRIC_BUCKETS], double q)
+{
+	uint64_t total = 0, below = 0;
+	double rank, from, to;
+	size_t i = 0;
+
+	for (size_t k = 0; k < METRIC_BUCKETS; k++)
+		total += counts[k];
+	if (total == 0)
+		return NAN;
+	rank = q * (double)total;
+	while (i < SECONDS_BOUNDS && (double)(below + counts[i]) < rank)
+		below += counts[i++];
+	if (i == SECONDS_BOUNDS)
+		return (double)second_bounds_ns[SECONDS_BOUNDS - 1] / 1e9;
+	from = i ? (double)second_bounds_ns[i - 1] / 1e9 : 0;
+	to = (double)second_bounds_ns[i] / 1e9;
+	return counts[i] ? from + (to - from) * (rank - (double)below) / (double)counts[i] : from;
+}
+
+/* Collectors. */
+
+static struct metrics_collector *collectors;
+static pthread_mutex_t collecting = PTHREAD_MUTEX_INITIALIZER;
+
+void metrics_collector_add(struct metrics_collector *collector)
+{
+	pthread_mutex_lock(&collecting);
+	collector->former = NULL;
+	collector->next = collectors;
+	if (collectors)
+		collectors->former = collector;
+	collectors = collector;
+	pthread_mutex_unlock(&collecting);
+}
+
+void metrics_collector_remove(struct metrics_collector *collector)
+{
+	pthread_mutex_lock(&collecting);
+	if (collector->former)
+		collector->former->next = collector->next;
+	else if (collectors == collector)
+		collectors = collector->next;
+	if (collector->next)
+		collector->next->former = collector->former;
+	collector->next = collector->former = NULL;
+	pthread_mutex_unlock(&collecting);
+}
+
+void metrics_collect(void)
+{
+	pthread_mutex_lock(&collecting);
+	for (struct metrics_collector *at = collectors; at; at = at->next)
+		at->collect(at->self);
+	pthread_mutex_unlock(&collecting);
+}
+
+/* The text form. */
+
+static void write_number(struct buffer *out, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof digits;
+
+	do
+		digits[--at] = (char)('0' + value % 10);
+	while (value /= 10);
+	buffer_append(out, slice_of(digits + at, sizeof digits - at));
+}
+
+/* Without the zeros at its end; nothing for a whole number. */
+static void write_fraction(struct buffer *out, uint64_t billionths)
+{
+	char digits[10] = {'.'};
+	size_t len = 0;
+
+	for (size_t i = 9; i > 0; i--, billionths /= 10) {
+		digits[i] = (char)('0' + billionths % 10);
+		if (len == 0 && digits[i] != '0')
+			len = i + 1;
+	}
+	buffer_append(out, slice_of(digits, len));
+}
+
+/* A whole number, or billionths as a decimal fraction; and the end of the line. */
+static void write_value(struct buffer *out, int64_t value, bool nano)
+{
+	uint64_t size = value < 0 ? -(uint64_t)value : (uint64_t)value;
+
+	if (value < 0)
+		buffer_byte(out, '-');
+	write_number(out, nano ? size / NANO : size);
+	if (nano)
+		write_fraction(out, size % NANO);
+	buffer_byte(out, '\n');
 }
 
 /* Label values escape backslash, quote and line feed; a help text the first and the last. */
@@ -243,20 +375,46 @@ static void write_escaped(struct buffer *out, struct slice text, bool quote_too)
 	}
 }
 
+static void write_label(struct buffer *out, struct slice name, struct slice value)
+{
+	buffer_append(out, name);
+	buffer_append(out, S("=\""));
+	write_escaped(out, value, true);
+	buffer_byte(out, '"');
+}
+
+/* label="value",...: names and values are taken apart at their commas, the last value keeps its own. */
+static void write_labels(struct buffer *out, const struct family_row *row, const struct metric_series *series)
+{
+	struct slice names = slice_cstr(row->labels), values = slice_of(series->label, series->label_len);
+	bool other = slice_eq(values, S("other"));
+
+	while (names.len) {
+		struct slice name = slice_cut(&names, ',');
+		struct slice value = other || !names.len ? values : slice_cut(&values, ',');
+
+		write_label(out, name, value);
+		if (names.len)
+			buffer_byte(out, ',');
+	}
+}
+
 /* name_suffix{label="value",le="bound"}, braces only if there is something between them, and a space. */
 static void write_name(struct buffer *out, const struct family_row *row, const struct metric_series *series,
 	const char *suffix, const char *le)
 {
-	bool labelled = row->label[0] != '\0';
+	bool labelled = row->labels[0] != '\0';
 
-	buffer_printf(out, "%s%s", row->name, suffix);
-	if (labelled) {
-		buffer_printf(out, "{%s=\"", row->label);
-		write_escaped(out, slice_of(series->label, series->label_len), true);
-		buffer_byte(out, '"');
-	}
+	buffer_append(out, slice_cstr(row->name));
+	buffer_append(out, slice_cstr(suffix));
+	if (labelled || le)
+		buffer_byte(out, '{');
+	if (labelled)
+		write_labels(out, row, series);
+	if (labelled && le)
+		buffer_byte(out, ',');
 	if (le)
-		buffer_printf(out, "%sle=\"%s\"", labelled ? "," : "{", le);
+		write_label(out, S("le"), slice_cstr(le));
 	if (labelled || le)
 		buffer_byte(out, '}');
 	buffer_byte(out, ' ');
@@ -264,28 +422,25 @@ static void write_name(struct buffer *out, const struct family_row *row, const s
 
 static void write_histogram(struct buffer *out, const struct family_row *row, const struct metric_series *series)
 {
+	static const char *const powers[SIZES_BOUNDS] = {
+		"1", "2", "4", "8", "16", "32", "64", "128", "256", "512", "1024"};
 	size_t bounds = row->kind == SECONDS ? SECONDS_BOUNDS : SIZES_BOUNDS;
 	int64_t sum = value_of(series);
 	uint64_t count = 0;
 
 	for (size_t i = 0; i <= bounds; i++) {
-		char power[8];
 		const char *le = "+Inf";
 
-		snprintf(power, sizeof power, "%u", 1u << i);
 		if (i < bounds)
-			le = row->kind == SECONDS ? second_bounds_text[i] : power;
+			le = row->kind == SECONDS ? second_bounds_text[i] : powers[i];
 		count += bucket_of(series, i);
 		write_name(out, row, series, "_bucket", le);
-		buffer_printf(out, "%" PRIu64 "\n", count);
+		write_value(out, (int64_t)count, false);
 	}
 	write_name(out, row, series, "_sum", NULL);
-	if (row->kind == SECONDS)
-		buffer_printf(out, "%" PRId64 ".%09" PRId64 "\n", sum / 1000000000, sum % 1000000000);
-	else
-		buffer_printf(out, "%" PRId64 "\n", sum);
+	write_value(out, sum, row->kind == SECONDS);
 	write_name(out, row, series, "_count", NULL);
-	buffer_printf(out, "%" PRIu64 "\n", count);
+	write_value(out, (int64_t)count, false);
 }
 
 static void write_series(struct buffer *out, const struct family_row *row, const struct metric_series *series)
@@ -295,14 +450,19 @@ static void write_series(struct buffer *out, const struct family_row *row, const
 		return;
 	}
 	write_name(out, row, series, "", NULL);
-	buffer_printf(out, "%" PRId64 "\n", value_of(series));
+	write_value(out, value_of(series), row->kind == COUNTER_NANO || row->kind == GAUGE_NANO);
 }
 
 void metrics_write(struct buffer *out)
 {
-	static const char *const kind_names[] = {
-		[COUNTER] = "counter", [GAUGE] = "gauge", [SECONDS] = "histogram", [SIZES] = "histogram"};
+	static const char *const kind_names[] = {[COUNTER] = "counter",
+		[COUNTER_NANO] = "counter",
+		[GAUGE] = "gauge",
+		[GAUGE_NANO] = "gauge",
+		[SECONDS] = "histogram",
+		[SIZES] = "histogram"};
 
+	metrics_collect();
 	for (size_t id = 0; id < METRIC_COUNT; id++) {
 		struct family *family = &families[id];
 		size_t count = atomic_load_explicit(&family->count, memory_order_acquire);

@@ -38,6 +38,7 @@ struct op {
 	int64_t deadline_ns;          /* monotonic; OP_NO_DEADLINE */
 	const atomic_bool *cancelled; /* NULL: cannot be cancelled */
 	bool may_wait;
+	int64_t started_ns; /* monotonic: when the request had come, from which its time is measured; 0: as it is called */
 };
 
 /* CS_OK, or CS_TIMEOUT when the deadline is past or nobody waits any more. Long loops ask now and then. */

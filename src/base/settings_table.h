@@ -28,3 +28,7 @@ SETTING(EMBEDDING_THREADS, "embedding-threads", "CONTEXT_STORE_EMBEDDING_THREADS
 SETTING(EMBEDDING_BATCH, "embedding-batch", "CONTEXT_STORE_EMBEDDING_BATCH", INT, "32", 1, 256, "N", "Most texts embedded together, and most in one request to --embedding-url")
 SETTING(EMBEDDING_QUEUE_MAX, "embedding-queue-max", "CONTEXT_STORE_EMBEDDING_QUEUE_MAX", INT, "1000", 1, 1000000, "N", "Most texts waiting to be embedded; contexts beyond are stored at once and embedded later")
 SETTING(MODEL_DIR, "model-dir", "CONTEXT_STORE_MODEL_DIR", STR, "", 0, 0, "DIR", "Directory of installed models; by default $XDG_DATA_HOME/context-store/models or ~/.local/share/context-store/models")
+SETTING(STATUS_RESPONSE_TIME, "status-response-time", "CONTEXT_STORE_STATUS_RESPONSE_TIME", STR, "50/100/200", 0, 0, "MS", "Thresholds of /status, target/warning/critical: 95th percentile of response times, in milliseconds")
+SETTING(STATUS_CONNECTIONS, "status-connections", "CONTEXT_STORE_STATUS_CONNECTIONS", STR, "100/150/200", 0, 0, "N", "Thresholds of /status: client connections")
+SETTING(STATUS_MEMORY, "status-memory", "CONTEXT_STORE_STATUS_MEMORY", STR, "1024/2048/3072", 0, 0, "MB", "Thresholds of /status: resident memory, in MiB")
+SETTING(STATUS_CPU, "status-cpu", "CONTEXT_STORE_STATUS_CPU", STR, "50/75/90", 0, 0, "PERCENT", "Thresholds of /status: CPU used, in percent of all cores")

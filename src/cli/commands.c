@@ -23,7 +23,8 @@ const struct command command_rows[] = {
 		.summary = "Serve MCP over HTTP",
 		.help = "Opens the store and listens on --host and --port: /mcp for MCP clients (Streamable HTTP), "
 			"POST /tools/NAME for "
-			"curl, /health, /metrics. One process owns a data directory; a second serve says which and "
+			"curl, /health, /status, /metrics. One process owns a data directory; a second serve says "
+			"which and "
 			"ends.\n\n"
 			"SIGTERM and the first SIGINT end it in order: requests in flight have --drain-timeout "
 			"seconds. A second SIGINT "

@@ -14,6 +14,7 @@
 #include "cli/cli.h"
 #include "cli/commands.h"
 #include "cli/help.h"
+#include "cli/process.h"
 
 extern char **environ;
 
@@ -135,12 +136,13 @@ static enum cli_exit dispatch(int argc, char **argv)
 	return code;
 }
 
-int cli_main(int argc, char **argv)
+int cli_main(int argc, char **argv, const char *revision)
 {
 	enum cli_exit code;
 
 	setlocale(LC_CTYPE, "C.UTF-8");
 	umask(077);
+	process_revision = revision;
 	code = dispatch(argc, argv);
 	/* A result that could not be written (a full disk, a closed pipe) is no result. */
 	if ((fflush(stdout) != 0 || ferror(stdout)) && code == CLI_DONE) {

@@ -221,25 +221,44 @@ static void print_errors(void)
 	}
 }
 
+/* `a`, `b` */
+static void labels_cell(const char *labels)
+{
+	struct slice rest = slice_cstr(labels);
+	const char *before = " ";
+
+	while (rest.len) {
+		struct slice name = slice_cut(&rest, ',');
+
+		printf("%s`" SLICE_FMT "`", before, SLICE_ARG(name));
+		before = ", ";
+	}
+	fputs(" |", stdout);
+}
+
 static void print_metrics(void)
 {
 	static const struct {
-		const char *kind, *name, *label, *help;
+		const char *kind, *name, *labels, *help;
 	} rows[] = {
-#define METRIC(symbol, kind, name, label, help) {#kind, name, label, help},
+#define METRIC(symbol, kind, name, labels, help) {#kind, name, labels, help},
 #include "base/metrics_table.h"
 #undef METRIC
 	};
 
-	puts("# Metrics\n\n`GET /metrics` shows them in the Prometheus text format.\n\n"
-	     "| Metric | Kind | Label | Meaning |\n| --- | --- | --- | --- |");
+	puts("# Metrics\n\n`GET /metrics` shows them in the Prometheus text format; [operations](../operations.md) has "
+	     "the configuration "
+	     "to scrape\nthem and rules for alerts. Response times are measured from the last byte of a request.\n\n"
+	     "| Metric | Kind | Labels | Meaning |\n| --- | --- | --- | --- |");
 	for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
 		const char *kind = rows[i].kind;
 
 		putchar('|');
 		code_cell(rows[i].name);
-		cell(strcmp(kind, "COUNTER") == 0 ? "counter" : strcmp(kind, "GAUGE") == 0 ? "gauge" : "histogram");
-		code_cell(rows[i].label);
+		cell(strncmp(kind, "COUNTER", 7) == 0    ? "counter"
+			: strncmp(kind, "GAUGE", 5) == 0 ? "gauge"
+							 : "histogram");
+		labels_cell(rows[i].labels);
 		cell(rows[i].help);
 		putchar('\n');
 	}

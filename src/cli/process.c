@@ -9,10 +9,15 @@
 #include <signal.h>
 #include <sys/resource.h>
 
+#include "base/process_usage.h"
+#include "base/version.h"
+
 #define RESPONSE_MAX  (64u << 20)  /* bytes of one reply */
 #define ARENA_CEILING (256u << 20) /* bytes one request may take */
 
 extern char **environ;
+
+const char *process_revision = "unknown";
 
 void process_prepare(void)
 {
@@ -26,6 +31,7 @@ void process_prepare(void)
 		/* Where it is refused the old limit holds, and doctor tells it. */
 		(void)setrlimit(RLIMIT_NOFILE, &files);
 	}
+	process_usage_publish(CS_VERSION, process_revision);
 }
 
 unsigned process_cores(void)
@@ -63,9 +69,30 @@ struct server_options process_server(const struct config *config)
 	return options;
 }
 
-struct mcp_options process_mcp(const struct config *config, struct tool_host host, struct workers *workers)
+static enum cs_status read_thresholds(
+	const struct config *config, struct status_limits limits[STATUS_MEASURES], struct cs_error *err)
 {
-	return (struct mcp_options){
+	static const enum setting_id settings[STATUS_MEASURES] = {
+		[STATUS_RESPONSE_TIME] = SETTING_STATUS_RESPONSE_TIME,
+		[STATUS_CONNECTIONS] = SETTING_STATUS_CONNECTIONS,
+		[STATUS_MEMORY] = SETTING_STATUS_MEMORY,
+		[STATUS_CPU] = SETTING_STATUS_CPU,
+	};
+
+	for (size_t i = 0; i < STATUS_MEASURES; i++) {
+		struct cs_error why;
+
+		if (status_limits_parse(config_str(config, settings[i]), &limits[i], &why) != CS_OK)
+			return cs_fail(err, CS_VALIDATION, "%s (" SLICE_FMT "): %s", setting_rows[settings[i]].flag,
+				SLICE_ARG(config_origin_text(config, settings[i])), why.text);
+	}
+	return CS_OK;
+}
+
+enum cs_status process_mcp(const struct config *config, struct tool_host host, struct workers *workers,
+	struct mcp_options *ret_options, struct cs_error *err)
+{
+	struct mcp_options options = {
 		.host = host,
 		.workers = workers,
 		.sessions_max = (unsigned)config_int(config, SETTING_SESSIONS_MAX),
@@ -74,5 +101,11 @@ struct mcp_options process_mcp(const struct config *config, struct tool_host hos
 		.message_max = (size_t)config_int(config, SETTING_BODY_MAX),
 		.allowed_hosts = config_str(config, SETTING_ALLOWED_HOSTS),
 		.environment = environ,
+		.cores = process_cores(),
 	};
+	enum cs_status status = read_thresholds(config, options.status_limits, err);
+
+	if (status == CS_OK)
+		*ret_options = options;
+	return status;
 }

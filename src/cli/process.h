@@ -5,7 +5,10 @@
 #include "base/config.h"
 #include "mcp/mcp.h"
 
-/* SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas. */
+extern const char *process_revision; /* of the sources; set by cli_main */
+
+/* SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas; the
+ * process and its build on /metrics. */
 void process_prepare(void);
 
 /* Cores this process may run on, at least 1. */
@@ -14,6 +17,8 @@ unsigned process_cores(void);
 struct workers_options process_workers(const struct config *);
 /* Limits and time-outs of the settings; host, port and unix_path are left to the caller. */
 struct server_options process_server(const struct config *);
-struct mcp_options process_mcp(const struct config *, struct tool_host, struct workers *);
+/* Errors: CS_VALIDATION (thresholds of the wrong form; the text names the setting). */
+CS_CHECKED enum cs_status process_mcp(
+	const struct config *, struct tool_host, struct workers *, struct mcp_options *ret_options, struct cs_error *);
 
 #endif

@@ -96,8 +96,9 @@ static enum cs_status open_store(struct serving *s, struct cs_error *err)
 		status = workers_new(&workers, &s->workers, err);
 	if (status != CS_OK)
 		return status;
-	mcp = process_mcp(s->config, host_tools(s->host), s->workers);
-	status = mcp_new(&mcp, &s->mcp, err);
+	status = process_mcp(s->config, host_tools(s->host), s->workers, &mcp, err);
+	if (status == CS_OK)
+		status = mcp_new(&mcp, &s->mcp, err);
 	if (status == CS_OK)
 		status = check_exposure(s, err);
 	if (status != CS_OK)
@@ -131,6 +132,8 @@ static enum cs_status listen_all(struct serving *s, struct cs_error *err)
 			server_new(loops, s->loop_count, &options, owner_http_handler(&s->owner_http), &s->server, err);
 	if (status == CS_OK)
 		signals_watch(s->loops[0].loop, on_signal, s);
+	if (status == CS_OK)
+		loop_on_tick(s->loops[0].loop, mcp_tick, s->mcp);
 	return status;
 }
 

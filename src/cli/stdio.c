@@ -114,8 +114,9 @@ static enum cs_status start(struct editor *e, struct cs_error *err)
 	if (status != CS_OK)
 		return status;
 	signals_watch(e->loop, on_signal, e);
-	mcp = process_mcp(e->config, host_tools(e->host), e->workers);
-	status = mcp_new(&mcp, &e->mcp, err);
+	status = process_mcp(e->config, host_tools(e->host), e->workers, &mcp, err);
+	if (status == CS_OK)
+		status = mcp_new(&mcp, &e->mcp, err);
 	if (status != CS_OK)
 		return status;
 	host_keys_configured(e->host, mcp_keys_configured(e->mcp));

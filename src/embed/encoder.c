@@ -364,6 +364,12 @@ static enum cs_status encode_windows(const struct encoder *e, const struct op *o
 				 : to_unit_length(total, dimension, err);
 }
 
+size_t encoder_bytes(const struct encoder *e)
+{
+	return e->weights.size + e->quantized.file.size + (e->quantized.memory ? e->quantized.memory_bytes : 0) +
+	       e->arena.used;
+}
+
 enum cs_status encoder_encode(const struct encoder *e, struct op *op, enum encoder_kind kind, struct slice text,
 	struct encoded *ret_encoded, struct cs_error *err)
 {

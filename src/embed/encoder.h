@@ -37,6 +37,7 @@ void encoder_close(struct encoder *);
 
 uint32_t encoder_dimension(const struct encoder *);
 uint32_t encoder_window(const struct encoder *);
+size_t encoder_bytes(const struct encoder *); /* of weights, mapped or in memory, and what stands beside them */
 struct slice encoder_model_hash(const struct encoder *); /* hex SHA-256 of the weights file */
 const char *encoder_kernel(const struct encoder *);      /* "avx512vnni", "avxvnni", "avx2", "neon", "scalar" */
 

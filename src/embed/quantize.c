@@ -339,6 +339,7 @@ enum cs_status quantized_make(const char *path, const struct quantize_source *so
 		quantized_release(&made);
 		return status;
 	}
+	made.memory_bytes = size;
 	*ret_saved = save(path, made.memory, size);
 	if (*ret_saved &&
 		quantized_open(path, &made.model.config, source->size, source->modified_ns, &mapped, NULL) == CS_OK) {

@@ -56,6 +56,7 @@ struct quantize_source {
 struct quantized {
 	struct mapped file; /* or, when it could not be written: */
 	uint8_t *memory;
+	size_t memory_bytes;
 	struct layer *layers;
 	struct model model;
 	char sha256[SHA256_HEX_SIZE];

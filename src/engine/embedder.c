@@ -9,6 +9,8 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
+#include "base/metrics.h"
+
 #define PATH_SIZE 4096
 
 static const char *const model_files[] = {
@@ -31,7 +33,16 @@ struct embedder {
 	int64_t failed_ns;
 	struct cs_error failure;
 	struct file_mark marks[FILE_COUNT];
+	struct metrics_collector collector;
 };
+
+static void collect(void *self)
+{
+	struct embedder *e = self;
+	const struct encoder *encoder = atomic_load_explicit(&e->encoder, memory_order_acquire);
+
+	metric_set(metric_series(METRIC_MEMORY, S("model")), encoder ? (int64_t)encoder_bytes(encoder) : 0);
+}
 
 enum cs_status embedder_new(
 	const struct embedder_options *options, struct embedder **ret_embedder, struct cs_error *err)
@@ -50,6 +61,8 @@ enum cs_status embedder_new(
 		return cs_fail_memory(err);
 	}
 	pthread_mutex_init(&e->lock, NULL);
+	e->collector = (struct metrics_collector){.collect = collect, .self = e};
+	metrics_collector_add(&e->collector);
 	*ret_embedder = e;
 	return CS_OK;
 }
@@ -60,6 +73,7 @@ void embedder_free(struct embedder *e)
 
 	if (!e)
 		return;
+	metrics_collector_remove(&e->collector);
 	encoder = atomic_load_explicit(&e->encoder, memory_order_acquire);
 	if (encoder)
 		encoder_close(encoder);

@@ -117,6 +117,8 @@ enum cs_status engine_open(struct slice dir, struct engine **ret_engine, struct 
 	writer_on_settled(engine->writer, vectors_settle, engine->vectors);
 	engine->key_hits = metric_series(METRIC_KEY_CACHE, S("hit"));
 	engine->key_misses = metric_series(METRIC_KEY_CACHE, S("miss"));
+	engine->collector = (struct metrics_collector){.collect = engine_collect, .self = engine};
+	metrics_collector_add(&engine->collector);
 	*ret_engine = engine;
 	return CS_OK;
 }
@@ -125,6 +127,7 @@ void engine_close(struct engine *engine)
 {
 	if (!engine)
 		return;
+	metrics_collector_remove(&engine->collector);
 	/* Readers first: the last connection to close folds the log into the file and removes it, and the writer may do
 	 * so. */
 	readers_free(engine->readers);

@@ -31,6 +31,7 @@ struct entry {
 struct shard {
 	pthread_mutex_t lock;
 	uint64_t changes; /* published so far: the ticket */
+	uint64_t evictions;
 	size_t count, bytes;
 	struct entry *newest, *oldest;
 	struct entry *buckets[BUCKETS];
@@ -176,6 +177,7 @@ static void evict_oldest(struct shard *shard)
 
 	while (*link != oldest)
 		link = &(*link)->chain;
+	shard->evictions++;
 	drop(shard, link);
 }
 
@@ -272,4 +274,18 @@ void hot_keys_publish(struct hot_keys *keys, const struct hot_key *key, struct h
 	shard->changes++;
 	put(shard, key, fresh);
 	pthread_mutex_unlock(&shard->lock);
+}
+
+void hot_keys_stats(struct hot_keys *keys, struct hot_keys_stats *ret_stats)
+{
+	*ret_stats = (struct hot_keys_stats){.bytes = sizeof *keys};
+	for (size_t i = 0; i < HOT_SHARDS; i++) {
+		struct shard *shard = &keys->shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		ret_stats->keys += shard->count;
+		ret_stats->bytes += shard->bytes;
+		ret_stats->evictions += shard->evictions;
+		pthread_mutex_unlock(&shard->lock);
+	}
 }

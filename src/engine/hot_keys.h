@@ -62,4 +62,11 @@ void hot_keys_fill(struct hot_keys *, const struct hot_key *, uint64_t ticket, s
 /* The writer's: from now on this is the value; NULL: nothing is known (it was not mirrored or there was no memory). */
 void hot_keys_publish(struct hot_keys *, const struct hot_key *, struct hot_value *);
 
+/* What is mirrored now, and what made room for it since the start. */
+struct hot_keys_stats {
+	size_t keys, bytes;
+	uint64_t evictions;
+};
+void hot_keys_stats(struct hot_keys *, struct hot_keys_stats *ret_stats);
+
 #endif

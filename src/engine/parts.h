@@ -16,7 +16,11 @@ struct engine {
 	struct hot_keys *hot_keys;
 	struct vectors *vectors;
 	struct metric_series *key_hits, *key_misses;
+	struct metrics_collector collector;
 };
+
+/* engine_metrics.c: sets the engine's gauges; self is the engine. */
+void engine_collect(void *self);
 
 /* The functions behind the ports; each is described where its port is. */
 enum cs_status context_put(void *self, struct op *, const struct context_put *, size_t count,

@@ -15,7 +15,8 @@ struct readers {
 	pthread_mutex_t lock;
 	pthread_cond_t freed;
 	size_t idle_count;
-	size_t open_count; /* idle, in use, or being opened */
+	size_t open_count;  /* idle, in use, or being opened */
+	size_t cache_bytes; /* of page caches, when each was last given back */
 	struct sql *idle[READERS_MAX];
 };
 
@@ -133,11 +134,23 @@ enum cs_status readers_begin(struct readers *r, const struct op *op, struct sql 
 
 void readers_end(struct readers *r, struct sql *sql)
 {
+	size_t before;
+
 	sql->op = NULL;
 	if (!sqlite3_get_autocommit(sql->db))
 		sqlite3_exec(sql->db, "COMMIT", NULL, NULL, NULL);
+	before = sql->cache_bytes;
+	sql_measure(sql);
 	pthread_mutex_lock(&r->lock);
+	r->cache_bytes += sql->cache_bytes - before;
 	r->idle[r->idle_count++] = sql;
 	pthread_cond_signal(&r->freed);
+	pthread_mutex_unlock(&r->lock);
+}
+
+void readers_stats(struct readers *r, struct readers_stats *ret_stats)
+{
+	pthread_mutex_lock(&r->lock);
+	*ret_stats = (struct readers_stats){r->open_count - r->idle_count, r->idle_count, r->cache_bytes};
 	pthread_mutex_unlock(&r->lock);
 }

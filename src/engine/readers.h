@@ -21,4 +21,10 @@ void readers_free(struct readers *);
 CS_CHECKED enum cs_status readers_begin(struct readers *, const struct op *, struct sql **ret_sql, struct cs_error *);
 void readers_end(struct readers *, struct sql *);
 
+struct readers_stats {
+	size_t busy, idle; /* connections */
+	size_t cache_bytes;
+};
+void readers_stats(struct readers *, struct readers_stats *ret_stats);
+
 #endif

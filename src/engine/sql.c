@@ -255,3 +255,11 @@ bool sql_copy(sqlite3_stmt *stmt, int column, struct arena *arena, struct slice 
 	*ret_text = copy;
 	return true;
 }
+
+void sql_measure(struct sql *sql)
+{
+	int bytes = 0, highest = 0;
+
+	if (sqlite3_db_status(sql->db, SQLITE_DBSTATUS_CACHE_USED, &bytes, &highest, 0) == SQLITE_OK)
+		sql->cache_bytes = (size_t)bytes;
+}

@@ -27,6 +27,7 @@ struct sql {
 	const struct op *op; /* whose deadline bounds the statements that run; NULL: none */
 	int code;            /* the SQLite code of the last sql_fail */
 	bool broken;         /* a statement failed in this transaction */
+	size_t cache_bytes;  /* its page cache as of the last sql_measure */
 	size_t count;
 	struct {
 		const char *text;
@@ -42,6 +43,10 @@ void sql_setup(void);
 /* Opens and sets the connection's pragmas; the file must exist. `path` must outlive it. */
 CS_CHECKED enum cs_status sql_open(struct sql *, const char *path, enum sql_role, struct cs_error *);
 void sql_close(struct sql *);
+
+/* On the connection's own thread: brings cache_bytes up to date. There are no statistics of all of SQLite's memory (see
+ * sql_setup); page caches are what it has much of. */
+void sql_measure(struct sql *);
 
 /* The status and text for `code`, which a call on this connection returned. Sets broken. */
 enum cs_status sql_fail(struct sql *, int code, struct cs_error *);

@@ -5,7 +5,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
-#define SLOTS_MIN 64
+#define SLOTS_MIN       64
+#define ALLOCATOR_BYTES 16 /* of a name: its length, malloc's header and rounding */
 
 struct name {
 	uint16_t length;
@@ -47,6 +48,7 @@ static bool reserve(struct vector_rows *rows)
 	if (!bigger.slots)
 		return false;
 	bigger.count = rows->count;
+	bigger.name_bytes = rows->name_bytes;
 	for (size_t i = 0; i < rows->slot_count; i++)
 		if (rows->slots[i].name)
 			bigger.slots[find(&bigger, rows->slots[i].row)] = rows->slots[i];
@@ -82,6 +84,7 @@ bool vector_rows_put(struct vector_rows *rows, int64_t row, struct slice id)
 		memcpy(name->bytes, id.ptr, id.len);
 	at = find(rows, row);
 	rows->count += !rows->slots[at].name;
+	rows->name_bytes += id.len - (rows->slots[at].name ? rows->slots[at].name->length : 0);
 	free(rows->slots[at].name);
 	rows->slots[at] = (struct vector_row){row, name};
 	return true;
@@ -94,6 +97,7 @@ void vector_rows_remove(struct vector_rows *rows, int64_t row)
 	if (!vector_rows_get(rows, row, NULL))
 		return;
 	hole = at = find(rows, row);
+	rows->name_bytes -= rows->slots[hole].name->length;
 	free(rows->slots[hole].name);
 	rows->count--;
 	/* An entry moves into the hole unless its own place lies behind it, going round. */
@@ -106,6 +110,11 @@ void vector_rows_remove(struct vector_rows *rows, int64_t row)
 		}
 	}
 	rows->slots[hole].name = NULL;
+}
+
+size_t vector_rows_bytes(const struct vector_rows *rows)
+{
+	return rows->slot_count * sizeof *rows->slots + rows->name_bytes + rows->count * ALLOCATOR_BYTES;
 }
 
 bool vector_rows_get(const struct vector_rows *rows, int64_t row, struct slice *ret_id)

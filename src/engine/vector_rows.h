@@ -15,6 +15,7 @@ struct vector_rows {
 	struct vector_row *slots;
 	size_t slot_count; /* a power of two, or 0 */
 	size_t count;
+	size_t name_bytes; /* of ids */
 };
 
 void vector_rows_release(struct vector_rows *rows);
@@ -22,6 +23,7 @@ void vector_rows_release(struct vector_rows *rows);
 /* Adds, or renames. False: no memory; nothing changed. An id has at most UINT16_MAX bytes (CONTEXT_ID_MAX is less). */
 bool vector_rows_put(struct vector_rows *rows, int64_t row, struct slice id);
 void vector_rows_remove(struct vector_rows *rows, int64_t row); /* nothing, if it is not there */
+size_t vector_rows_bytes(const struct vector_rows *rows);       /* of memory, the allocator's share estimated */
 /* *ret_id (may be NULL) lives until the next change. */
 bool vector_rows_get(const struct vector_rows *rows, int64_t row, struct slice *ret_id);
 

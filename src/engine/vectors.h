@@ -70,4 +70,7 @@ void vectors_end(struct vectors *vectors);
 /* Live contexts, and those of them with a vector. False: not loaded, and nothing is loaded for it. Any thread. */
 bool vectors_counts(struct vectors *vectors, uint64_t *ret_contexts, uint64_t *ret_vectors);
 
+/* For /metrics, without waiting. False: commits are being applied just now. */
+bool vectors_try_memory(struct vectors *vectors, uint64_t *ret_vectors, uint64_t *ret_bytes);
+
 #endif

@@ -16,6 +16,7 @@
 #include <errno.h>
 #include <linux/futex.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -37,15 +38,17 @@ struct writer {
 	pthread_mutex_t lock;
 	pthread_cond_t wake;
 	struct write_job *head, *tail; /* under lock, as is what follows up to the next comment */
+	size_t queued;
 	bool asleep;
 	bool stopping;
 	void (*settled)(void *self); /* set before the first job */
 	void *settled_self;
 	uint64_t transactions; /* the thread's own from here on */
 	int wal_pages;
-	int64_t idle_at_ns;  /* monotonic time of the next idle work; WRITER_NEVER */
-	int64_t sweep_at_ms; /* wall time from which on something is due; WRITER_NEVER */
-	struct metric_series *commit_time, *commit_size;
+	int64_t idle_at_ns;        /* monotonic time of the next idle work; WRITER_NEVER */
+	int64_t sweep_at_ms;       /* wall time from which on something is due; WRITER_NEVER */
+	atomic_size_t cache_bytes; /* told to others */
+	struct metric_series *commit_time, *commit_size, *checkpoint_time;
 };
 
 static void futex_wait(_Atomic uint32_t *word, uint32_t seen, const struct timespec *timeout)
@@ -69,6 +72,7 @@ static void enqueue(struct writer *w, struct write_job *job)
 	else
 		w->head = job;
 	w->tail = job;
+	w->queued++;
 	if (w->asleep)
 		pthread_cond_signal(&w->wake);
 	pthread_mutex_unlock(&w->lock);
@@ -82,6 +86,7 @@ static bool withdraw(struct writer *w, struct write_job *job)
 	pthread_mutex_lock(&w->lock);
 	queued = atomic_load(&job->state) == QUEUED;
 	if (queued) {
+		w->queued--;
 		*(job->former ? &job->former->next : &w->head) = job->next;
 		*(job->next ? &job->next->former : &w->tail) = job->former;
 	}
@@ -245,6 +250,12 @@ static struct write_job *acknowledge(struct write_job *job)
 	return next;
 }
 
+static void tell_memory(struct writer *w)
+{
+	sql_measure(&w->sql);
+	atomic_store_explicit(&w->cache_bytes, w->sql.cache_bytes, memory_order_relaxed);
+}
+
 static void run_alone(struct writer *w, struct write_job *group)
 {
 	while (group) {
@@ -276,6 +287,7 @@ static void run_group(struct writer *w, struct write_job *group, size_t count)
 		while (group)
 			group = acknowledge(group);
 	}
+	tell_memory(w);
 	w->idle_at_ns = clock_mono_ns() + IDLE_NS;
 }
 
@@ -307,11 +319,14 @@ static void sweep(struct writer *w)
 /* A checkpoint that fails (full disk, say) loses nothing: the log stays and is tried again at the next occasion. */
 static void checkpoint(struct writer *w)
 {
-	int in_log = 0, done = 0;
+	int in_log = 0, done = 0, code;
+	int64_t start_ns = clock_mono_ns();
 
-	if (w->wal_pages > 0 &&
-		sqlite3_wal_checkpoint_v2(w->sql.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done) == SQLITE_OK &&
-		done >= in_log)
+	if (w->wal_pages == 0)
+		return;
+	code = sqlite3_wal_checkpoint_v2(w->sql.db, NULL, SQLITE_CHECKPOINT_PASSIVE, &in_log, &done);
+	metric_observe_ns(w->checkpoint_time, clock_mono_ns() - start_ns);
+	if (code == SQLITE_OK && done >= in_log)
 		w->wal_pages = 0;
 }
 
@@ -319,6 +334,7 @@ static void idle_work(struct writer *w)
 {
 	checkpoint(w);
 	sqlite3_db_release_memory(w->sql.db);
+	tell_memory(w);
 	w->idle_at_ns = WRITER_NEVER;
 }
 
@@ -364,6 +380,7 @@ static struct write_job *take_group(struct writer *w, size_t *ret_count, bool *r
 		w->head = last->next;
 		last->next = NULL;
 	}
+	w->queued -= count;
 	if (w->head)
 		w->head->former = NULL;
 	else
@@ -431,6 +448,7 @@ enum cs_status writer_open(const char *path, struct writer **ret_writer, struct 
 	w->idle_at_ns = WRITER_NEVER;
 	w->commit_time = metric_series(METRIC_COMMIT_TIME, (struct slice){0});
 	w->commit_size = metric_series(METRIC_COMMIT_SIZE, (struct slice){0});
+	w->checkpoint_time = metric_series(METRIC_CHECKPOINT_TIME, (struct slice){0});
 	status = start(w, err);
 	if (status != CS_OK) {
 		sql_close(&w->sql);
@@ -454,4 +472,12 @@ void writer_close(struct writer *w)
 	pthread_mutex_destroy(&w->lock);
 	sql_close(&w->sql);
 	free(w);
+}
+
+void writer_stats(struct writer *w, struct writer_stats *ret_stats)
+{
+	pthread_mutex_lock(&w->lock);
+	ret_stats->queued = w->queued;
+	pthread_mutex_unlock(&w->lock);
+	ret_stats->cache_bytes = atomic_load_explicit(&w->cache_bytes, memory_order_relaxed);
 }

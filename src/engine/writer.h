@@ -61,6 +61,12 @@ CS_CHECKED enum cs_status writer_run(struct writer *, const struct op *, struct 
  * lock does so here, once for all of them. Before the first job. */
 void writer_on_settled(struct writer *, void (*settled)(void *self), void *self);
 
+struct writer_stats {
+	size_t queued;      /* jobs that wait for the next group */
+	size_t cache_bytes; /* of its page cache, when it was last idle or had committed */
+};
+void writer_stats(struct writer *, struct writer_stats *ret_stats);
+
 /* From inside a job: something is to be swept at this wall time. */
 void writer_due(const struct write_txn *, int64_t wall_ms);
 

@@ -29,6 +29,7 @@ static const struct route routes[] = {
 	{SLICE_INIT("/health/detailed"), "GET, HEAD, OPTIONS", false, plain_detailed, NULL, NULL},
 	{SLICE_INIT("/tools"), "GET, HEAD, OPTIONS", false, plain_tools, NULL, NULL},
 	{SLICE_INIT(TOOLS_PREFIX), "POST, OPTIONS", false, NULL, plain_call, NULL},
+	{SLICE_INIT("/status"), "GET, HEAD, OPTIONS", false, plain_status, NULL, NULL},
 	{SLICE_INIT("/metrics"), "GET, HEAD, OPTIONS", false, plain_metrics, NULL, NULL},
 	{SLICE_INIT("/"), "GET, HEAD, OPTIONS", true, plain_root, NULL, NULL},
 };
@@ -151,8 +152,7 @@ void http_request(void *self, struct exchange *ex)
 	if (!route) {
 		http_refuse(ex, 404,
 			"no such path; there are /mcp, /tools, /tools/{name}, /health, /health/live, /health/ready, "
-			"/health/detailed, "
-			"/metrics");
+			"/health/detailed, /status, /metrics");
 		return;
 	}
 	if (ex->head->method == HTTP_OPTIONS) {

@@ -3,7 +3,7 @@
  *   http.c    checks (Host, Origin, key), routes, refusals
  *   post.c    POST /mcp: one message in, one reply out
  *   stream.c  event streams: GET /mcp of a session, subscriptions/listen; DELETE /mcp
- *   plain.c   /tools, POST /tools/{name}, /health*, /metrics, /
+ *   plain.c   /tools, POST /tools/{name}, /health*, /status, /metrics, /
  *
  * Each function below takes an exchange on its loop and sees to it that it is finished exactly once (net/server.h). */
 #ifndef CS_MCP_HTTP_H
@@ -40,6 +40,7 @@ void plain_health(const struct visit *);
 void plain_live(const struct visit *);
 void plain_ready(const struct visit *);
 void plain_detailed(const struct visit *);
+void plain_status(const struct visit *);
 void plain_metrics(const struct visit *);
 void plain_root(const struct visit *);
 

@@ -39,6 +39,8 @@ enum cs_status mcp_new(const struct mcp_options *options, struct mcp **ret_mcp, 
 	if (status == CS_OK)
 		status = sessions_new(options->sessions_max, &mcp->sessions, err);
 	if (status == CS_OK)
+		status = status_new(options->status_limits, options->cores, &mcp->status, err);
+	if (status == CS_OK)
 		status = catalogue_init(&mcp->dispatcher.catalogue, err);
 	if (status) {
 		mcp_free(mcp);
@@ -54,6 +56,7 @@ void mcp_free(struct mcp *mcp)
 		return;
 	assert(!mcp->channel);
 	catalogue_release(&mcp->dispatcher.catalogue);
+	status_free(mcp->status);
 	sessions_free(mcp->sessions);
 	auth_free(mcp->auth);
 	free(mcp->allowed_hosts);
@@ -68,4 +71,11 @@ bool mcp_keys_configured(const struct mcp *mcp)
 struct server_handler mcp_http(struct mcp *mcp)
 {
 	return (struct server_handler){.self = mcp, .request = http_request};
+}
+
+void mcp_tick(void *self, int64_t now_ns)
+{
+	const struct mcp *mcp = self;
+
+	status_look(mcp->status, now_ns);
 }

@@ -4,7 +4,7 @@
  * follows the same path as tools/call: parsed and tried on the loop when small, else on a worker.
  *
  * Health. /health and /health/live say that the program runs and touch nothing; /health/ready asks the store (it writes
- * and reads one row), /health/detailed adds what it holds. */
+ * and reads one row), /health/detailed adds what it holds. /status and /metrics are answered from memory. */
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/version.h"
@@ -43,6 +43,7 @@ static struct plain *new_plain(const struct visit *v)
 	p->op = (struct op){.arena = &ex->arena,
 		.principal = v->principal,
 		.deadline_ns = mcp_deadline(v->mcp, ex->started_ns),
+		.started_ns = ex->started_ns,
 		.cancelled = &ex->cancelled};
 	return p;
 }
@@ -321,6 +322,22 @@ void plain_detailed(const struct visit *v)
 	ask_store(v, answer_detailed);
 }
 
+void plain_status(const struct visit *v)
+{
+	const struct mcp *mcp = v->mcp;
+	int64_t now_ns = clock_mono_ns();
+	struct json_writer w = json_writer(&v->exchange->response.body);
+
+	json_begin_object(&w);
+	json_key_str(&w, "name", S(CS_NAME));
+	json_key_str(&w, "version", S(CS_VERSION));
+	json_key_i64(&w, "uptime_s", (now_ns - mcp->started_ns) / 1000000000);
+	status_write(mcp->status, now_ns, &w);
+	json_end_object(&w);
+	finish_json(v->exchange, 200);
+}
+
+/* Answered on the loop and not by a worker: it must come when all workers wait, and then most of all. */
 void plain_metrics(const struct visit *v)
 {
 	metrics_write(&v->exchange->response.body);
@@ -336,6 +353,7 @@ void plain_root(const struct visit *v)
 		  "  /mcp            Model Context Protocol (Streamable HTTP): the address to give an MCP client\n"
 		  "  /tools          the tools and their schemas; POST /tools/{name} calls one with plain JSON\n"
 		  "  /health         is it running; /health/ready asks the store, /health/detailed says more\n"
+		  "  /status         is it well: response time, connections, memory and CPU against their thresholds\n"
 		  "  /metrics        Prometheus text\n"));
 	v->exchange->response.status = 200;
 	v->exchange->response.content_type = "text/plain; charset=utf-8";

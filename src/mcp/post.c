@@ -351,8 +351,10 @@ void post_message(const struct visit *v)
 		return;
 	}
 	*p = (struct post){.visit = *v};
-	p->op = (struct op){
-		.arena = &ex->arena, .principal = v->principal, .deadline_ns = mcp_deadline(v->mcp, ex->started_ns)};
+	p->op = (struct op){.arena = &ex->arena,
+		.principal = v->principal,
+		.deadline_ns = mcp_deadline(v->mcp, ex->started_ns),
+		.started_ns = ex->started_ns};
 	p->request = (struct request){.dispatcher = &v->mcp->dispatcher, .op = &p->op, .doc = &p->doc};
 	if (ex->body.len > INLINE_BYTES_MAX) {
 		hand_over(p);

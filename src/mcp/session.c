@@ -12,6 +12,8 @@
 #include "base/map.h"
 #include "base/metrics.h"
 
+#define SESSION_ENTRY_BYTES 80 /* in the table: its slot, the copy of its id, the allocator's share */
+
 struct session {
 	struct sessions *table;
 	struct session *newer, *older;
@@ -31,6 +33,7 @@ struct sessions {
 	struct session *newest, *oldest;
 	unsigned sessions_max;
 	struct metric_series *alive;
+	struct metrics_collector collector;
 };
 
 /* Streams taken over under the lock, to be ended without it. */
@@ -38,6 +41,14 @@ struct ending {
 	struct sse *streams[SESSION_STREAMS_MAX];
 	size_t count;
 };
+
+static void collect(void *self)
+{
+	struct sessions *table = self;
+
+	metric_set(metric_series(METRIC_MEMORY, S("sessions")),
+		(int64_t)(sessions_count(table) * (sizeof(struct session) + SESSION_ENTRY_BYTES)));
+}
 
 enum cs_status sessions_new(unsigned sessions_max, struct sessions **ret_sessions, struct cs_error *err)
 {
@@ -49,6 +60,8 @@ enum cs_status sessions_new(unsigned sessions_max, struct sessions **ret_session
 	table->alive = metric_series(METRIC_SESSIONS, (struct slice){0});
 	table->sessions_max = sessions_max ? sessions_max : 1;
 	map_init(&table->by_id, table->sessions_max);
+	table->collector = (struct metrics_collector){.collect = collect, .self = table};
+	metrics_collector_add(&table->collector);
 	*ret_sessions = table;
 	return CS_OK;
 }
@@ -103,6 +116,7 @@ void sessions_free(struct sessions *table)
 {
 	if (!table)
 		return;
+	metrics_collector_remove(&table->collector);
 	while (table->newest) {
 		struct ending ending = {0};
 

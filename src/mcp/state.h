@@ -17,6 +17,7 @@ struct mcp {
 	struct dispatcher dispatcher;
 	struct auth *auth;
 	struct sessions *sessions;
+	struct status *status;
 	char *allowed_hosts;     /* what options.allowed_hosts points to */
 	struct channel *channel; /* the stdio side, while it runs; its loop's */
 	int64_t started_ns;      /* monotonic */

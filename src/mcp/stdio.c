@@ -340,6 +340,7 @@ static void hand_over(struct call *c)
 static struct call *new_call(struct channel *ch, struct slice text)
 {
 	struct call *c = malloc(sizeof *c);
+	int64_t now_ns;
 
 	if (!c)
 		return NULL;
@@ -347,9 +348,11 @@ static struct call *new_call(struct channel *ch, struct slice text)
 	c->channel = ch;
 	arena_init(&c->arena, c->own, sizeof c->own, CALL_BYTES_MAX);
 	buffer_init(&c->reply, ch->mcp->options.response_max);
+	now_ns = clock_mono_ns();
 	c->op = (struct op){.arena = &c->arena,
 		.principal = &principal_anonymous,
-		.deadline_ns = mcp_deadline(ch->mcp, clock_mono_ns()),
+		.deadline_ns = mcp_deadline(ch->mcp, now_ns),
+		.started_ns = now_ns,
 		.cancelled = &c->inflight.cancelled};
 	c->request = (struct request){.dispatcher = &ch->mcp->dispatcher, .op = &c->op, .doc = &c->doc};
 	if (keep_text(c, text))

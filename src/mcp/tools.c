@@ -156,12 +156,15 @@ void tool_write_failure(struct json_writer *w, const struct cs_error *err)
 }
 
 /* Found once and kept: the registry's lock is not for the path of every call. */
-static struct metric_series *kept_series(_Atomic(struct metric_series *) *slot, enum metric_id id, const char *label)
+static struct metric_series *kept_series(
+	_Atomic(struct metric_series *) *slot, enum metric_id id, const char *tool, const char *result)
 {
 	struct metric_series *series = atomic_load_explicit(slot, memory_order_acquire);
+	char labels[64];
 
 	if (!series) {
-		series = metric_series(id, slice_cstr(label));
+		snprintf(labels, sizeof labels, "%s%s%s", tool, result ? "," : "", result ? result : "");
+		series = metric_series(id, slice_cstr(labels));
 		atomic_store_explicit(slot, series, memory_order_release);
 	}
 	return series;
@@ -170,12 +173,13 @@ static struct metric_series *kept_series(_Atomic(struct metric_series *) *slot, 
 static void measure(const struct tool *tool, enum cs_status status, int64_t start_ns)
 {
 	static _Atomic(struct metric_series *) times[ROW_COUNT];
-	static _Atomic(struct metric_series *) results[CS_STATUS_COUNT];
+	static _Atomic(struct metric_series *) results[ROW_COUNT][CS_STATUS_COUNT];
+	const char *result = status == CS_OK ? "ok" : cs_status_type(status);
 	size_t row = (size_t)(tool - tool_rows);
 
 	assert(row < ROW_COUNT);
-	metric_observe_ns(kept_series(&times[row], METRIC_RESPONSE_TIME, tool->name), clock_mono_ns() - start_ns);
-	metric_add(kept_series(&results[status], METRIC_REQUESTS, status == CS_OK ? "ok" : cs_status_type(status)), 1);
+	metric_observe_ns(kept_series(&times[row], METRIC_RESPONSE_TIME, tool->name, NULL), clock_mono_ns() - start_ns);
+	metric_add(kept_series(&results[row][status], METRIC_REQUESTS, tool->name, result), 1);
 }
 
 static enum cs_status check_role(const struct tool *tool, const struct op *op, struct cs_error *err)
@@ -253,7 +257,7 @@ static enum cs_status run(const struct tool_host *host, struct op *op, const str
 enum cs_status tool_run(const struct tool_host *host, struct op *op, const struct tool *tool,
 	const struct json_doc *doc, uint32_t arguments, struct buffer *out)
 {
-	int64_t start_ns = clock_mono_ns();
+	int64_t start_ns = op->started_ns ? op->started_ns : clock_mono_ns();
 	size_t before = out->len;
 	bool answered = false;
 	struct json_writer w;

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#include "base/clock.h"
 #include "base/metrics.h"
 #include "base/wait.h"
 #include "net/gate.h"
@@ -41,17 +42,19 @@ struct workers {
 	struct workers_options options;
 	struct slot *slots; /* workers_max of them */
 	struct slot *idle;  /* top of the stack */
-	unsigned alive;
+	unsigned alive, idle_count;
 	struct job_queue urgent, bulk;
 	unsigned queued;
 	bool ending;
 	struct gate gate;
-	struct metric_series *threads_metric, *queued_metric;
+	struct metric_series *wait_metric;
+	struct metrics_collector collector;
 };
 
 static void queue_push(struct job_queue *q, struct job *job)
 {
 	job->next = NULL;
+	job->queued_ns = clock_mono_ns();
 	*q->last = job;
 	q->last = &job->next;
 }
@@ -73,7 +76,7 @@ static struct job *next_queued(struct workers *w)
 		job = queue_pop(&w->bulk);
 	if (job) {
 		w->queued--;
-		metric_add(w->queued_metric, -1);
+		metric_observe_ns(w->wait_metric, clock_mono_ns() - job->queued_ns);
 	}
 	return job;
 }
@@ -85,6 +88,7 @@ static void leave_idle(struct workers *w, struct slot *slot)
 	while (*at != slot)
 		at = &(*at)->below;
 	*at = slot->below;
+	w->idle_count--;
 	slot->idle = false;
 }
 
@@ -98,6 +102,7 @@ static struct job *wait_idle(struct workers *w, struct slot *slot)
 	slot->idle = true;
 	slot->below = w->idle;
 	w->idle = slot;
+	w->idle_count++;
 	while (slot->idle) {
 		if (w->ending || (idle_long && w->alive > w->options.workers_min)) {
 			leave_idle(w, slot);
@@ -124,7 +129,6 @@ static void *thread_main(void *arg)
 	}
 	slot->state = SLOT_ENDED;
 	w->alive--;
-	metric_add(w->threads_metric, -1);
 	pthread_mutex_unlock(&w->lock);
 	return NULL;
 }
@@ -149,7 +153,6 @@ static bool start_thread(struct workers *w)
 		return false;
 	slot->state = SLOT_ALIVE;
 	w->alive++;
-	metric_add(w->threads_metric, 1);
 	return true;
 }
 
@@ -172,6 +175,21 @@ static void init_slots(struct workers *w)
 	}
 }
 
+static void collect(void *self)
+{
+	struct workers *w = self;
+	unsigned alive, idle, queued;
+
+	pthread_mutex_lock(&w->lock);
+	alive = w->alive;
+	idle = w->idle_count;
+	queued = w->queued;
+	pthread_mutex_unlock(&w->lock);
+	metric_set(metric_series(METRIC_WORKERS, S("busy")), alive - idle);
+	metric_set(metric_series(METRIC_WORKERS, S("idle")), idle);
+	metric_set(metric_series(METRIC_QUEUE, S("")), queued);
+}
+
 enum cs_status workers_new(const struct workers_options *options, struct workers **ret_workers, struct cs_error *err)
 {
 	struct workers *w = calloc(1, sizeof(*w));
@@ -191,8 +209,7 @@ enum cs_status workers_new(const struct workers_options *options, struct workers
 		w->options.idle_ms = WORKERS_IDLE_MS;
 	w->urgent.last = &w->urgent.first;
 	w->bulk.last = &w->bulk.first;
-	w->threads_metric = metric_series(METRIC_WORKERS, S(""));
-	w->queued_metric = metric_series(METRIC_QUEUE, S(""));
+	w->wait_metric = metric_series(METRIC_QUEUE_WAIT, S(""));
 	pthread_mutex_init(&w->lock, NULL);
 	gate_init(&w->gate, options->gate_width ? options->gate_width : cores > 0 ? (unsigned)cores : 1);
 	init_slots(w);
@@ -201,6 +218,8 @@ enum cs_status workers_new(const struct workers_options *options, struct workers
 		workers_free(w);
 		return status;
 	}
+	w->collector = (struct metrics_collector){.collect = collect, .self = w};
+	metrics_collector_add(&w->collector);
 	*ret_workers = w;
 	return CS_OK;
 }
@@ -220,6 +239,7 @@ void workers_free(struct workers *w)
 
 	if (!w)
 		return;
+	metrics_collector_remove(&w->collector);
 	pthread_mutex_lock(&w->lock);
 	w->ending = true;
 	for (slot = w->idle; slot; slot = slot->below)
@@ -232,6 +252,7 @@ void workers_free(struct workers *w)
 	}
 	pthread_mutex_unlock(&w->lock);
 	assert(w->queued == 0);
+	collect(w); /* nobody is there any more */
 	for (unsigned i = 0; i < w->options.workers_max; i++)
 		pthread_cond_destroy(&w->slots[i].woken);
 	gate_release(&w->gate);
@@ -257,7 +278,6 @@ enum cs_status workers_submit(struct workers *w, struct job *job)
 	} else if ((w->alive < w->options.workers_max && start_thread(w)) || w->alive > 0) {
 		queue_push(job->bulk ? &w->bulk : &w->urgent, job);
 		w->queued++;
-		metric_add(w->queued_metric, 1);
 	} else {
 		status = CS_LIMIT_EXCEEDED; /* not one thread can be had */
 	}

@@ -20,8 +20,9 @@ struct workers;
 
 struct job {
 	void (*run)(struct job *);
-	struct job *next; /* the pool's */
-	bool bulk;        /* goes behind jobs that are not */
+	struct job *next;  /* the pool's */
+	bool bulk;         /* goes behind jobs that are not */
+	int64_t queued_ns; /* the pool's */
 };
 
 struct workers_options {

@@ -93,13 +93,6 @@ static bool summon(struct embedding_service *s)
 	return any_runs(s);
 }
 
-static void tell_lengths(struct embedding_service *s)
-{
-	for (int i = 0; i < EMBEDDING_CLASSES; i++)
-		metric_set(s->waiting[i], (int64_t)s->queue.lines[i].count);
-	metric_set(s->cached, (int64_t)embedding_cache_count(s->cache));
-}
-
 /* Life. */
 
 static size_t or_default(size_t value, size_t fallback)
@@ -130,10 +123,6 @@ static void find_series(struct embedding_service *s)
 	s->joins = metric_series(METRIC_EMBEDDING_CACHE, S("joined"));
 	s->misses = metric_series(METRIC_EMBEDDING_CACHE, S("miss"));
 	s->evictions = metric_series(METRIC_EMBEDDING_EVICTIONS, S(""));
-	s->cached = metric_series(METRIC_EMBEDDING_CACHED, S(""));
-	s->waiting[EMBEDDING_QUERIES] = metric_series(METRIC_EMBEDDING_QUEUE, S("query"));
-	s->waiting[EMBEDDING_DOCUMENTS] = metric_series(METRIC_EMBEDDING_QUEUE, S("document"));
-	s->waiting[EMBEDDING_REPAIRS] = metric_series(METRIC_EMBEDDING_QUEUE, S("repair"));
 }
 
 enum cs_status embedding_new(
@@ -155,6 +144,8 @@ enum cs_status embedding_new(
 	wait_cond_init(&s->repair_wake);
 	s->state = options->embed.model ? EMBEDDING_UNTRIED : EMBEDDING_OFF;
 	find_series(s);
+	s->collector = (struct metrics_collector){.collect = embedding_collect, .self = s};
+	metrics_collector_add(&s->collector);
 	*ret_service = s;
 	return CS_OK;
 }
@@ -174,6 +165,7 @@ void embedding_free(struct embedding_service *s)
 {
 	if (!s)
 		return;
+	metrics_collector_remove(&s->collector);
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->closing, true);
 	pthread_cond_broadcast(&s->work);
@@ -277,7 +269,6 @@ static void run_jobs(struct embedding_service *s, struct op *op, struct embeddin
 		embedding_note_failure(s, &err);
 	for (size_t i = 0; i < count; i++)
 		settle(s, jobs[i], results ? results[i].vector : NULL, results ? NULL : &err);
-	tell_lengths(s);
 	pthread_mutex_unlock(&s->lock);
 }
 
@@ -330,7 +321,6 @@ static void *compute_run(void *thread)
 			break;
 		if (count == 0)
 			continue;
-		tell_lengths(s);
 		pthread_mutex_unlock(&s->lock);
 		run_jobs(s, &op, jobs ? jobs : &only, count);
 		arena_reset(&arena);
@@ -445,7 +435,6 @@ static void ask_and_wait(const struct asking *asking, struct op *op, const struc
 		interests[i].call = &call;
 		enlist(asking, &interests[i], texts[i].text, keys[i]);
 	}
-	tell_lengths(s);
 	if (call.left > 0 && !summon(s)) {
 		(void)cs_fail(&none, CS_EMBEDDING_UNAVAILABLE, "the system gives no thread to embed on");
 		for (size_t i = 0; i < count; i++)

@@ -53,6 +53,11 @@ size_t embedding_cache_count(const struct embedding_cache *cache)
 	return cache->count;
 }
 
+size_t embedding_cache_bytes(const struct embedding_cache *cache)
+{
+	return sizeof *cache + cache->count * sizeof(struct entry) + cache->bytes;
+}
+
 static struct entry **place_of(struct embedding_cache *cache, struct embedding_key key)
 {
 	struct entry **at = &cache->buckets[key.low % BUCKETS];

@@ -31,6 +31,7 @@ const float *embedding_cache_get(struct embedding_cache *, struct embedding_key)
 /* Copies. Drops the oldest ones for it; without memory nothing is kept. The number that was dropped. */
 size_t embedding_cache_put(struct embedding_cache *, struct embedding_key, const float *vector, uint32_t dimension);
 size_t embedding_cache_count(const struct embedding_cache *);
+size_t embedding_cache_bytes(const struct embedding_cache *); /* of memory, table included */
 
 /* store/embedding_queue.c */
 
@@ -123,7 +124,8 @@ struct embedding_service {
 	bool recovered;    /* the embedder answers again: no need to wait longer */
 	uint64_t repaired;
 
-	struct metric_series *hits, *joins, *misses, *evictions, *cached, *waiting[EMBEDDING_CLASSES];
+	struct metric_series *hits, *joins, *misses, *evictions;
+	struct metrics_collector collector;
 };
 
 /* store/embedding_model.c: what the embedder last said, under the lock. */
@@ -137,6 +139,9 @@ enum cs_status embedding_ask(struct embedding_service *, struct op *, enum embed
 	struct embedding_text *texts, size_t count, struct embed_model *ret_model, struct cs_error *);
 /* Under the lock: joins an ended thread and starts it again. False: no thread to be had. */
 bool embedding_thread_start(struct embedding_service *, struct embedding_thread *, void *(*run)(void *));
+
+/* store/embedding_metrics.c: sets the service's gauges. */
+void embedding_collect(void *service);
 
 /* store/embedding_repair.c */
 void *embedding_repair_run(void *thread);

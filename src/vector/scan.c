@@ -118,20 +118,35 @@ static bool reserve_place(struct scan *scan)
 	return true;
 }
 
+#define BLOCK_HEAD ((sizeof(struct scan_block) + VECTOR_ALIGNMENT - 1) / VECTOR_ALIGNMENT * VECTOR_ALIGNMENT)
+
+static size_t block_bytes(const struct scan *scan)
+{
+	const size_t slots = (size_t)1 << scan->block_shift, values = slots * scan->width;
+	const struct scan_block *block = NULL;
+
+	return BLOCK_HEAD + values * (sizeof *block->codes + sizeof *block->vectors) +
+	       slots * (sizeof *block->scales + sizeof *block->errors + sizeof *block->numbers);
+}
+
+size_t scan_bytes(const struct scan *scan)
+{
+	return scan ? sizeof *scan + scan->block_count * block_bytes(scan) + scan->block_room * sizeof *scan->blocks +
+			       scan->table_size * sizeof *scan->table
+		    : 0;
+}
+
 /* One allocation: the header, then each array, all at multiples of 64 bytes since there are at least 64 slots. */
 static struct scan_block *new_block(const struct scan *scan)
 {
 	const size_t slots = (size_t)1 << scan->block_shift, values = slots * scan->width;
-	const size_t head = (sizeof(struct scan_block) + VECTOR_ALIGNMENT - 1) / VECTOR_ALIGNMENT * VECTOR_ALIGNMENT;
 	struct scan_block *block;
 	char *next;
 
-	block = aligned_alloc(VECTOR_ALIGNMENT, head + values + values * sizeof *block->vectors +
-							slots * (sizeof *block->scales + sizeof *block->errors) +
-							slots * sizeof *block->numbers);
+	block = aligned_alloc(VECTOR_ALIGNMENT, block_bytes(scan));
 	if (!block)
 		return NULL;
-	next = (char *)block + head;
+	next = (char *)block + BLOCK_HEAD;
 	block->codes = (int8_t *)next;
 	next += values;
 	block->vectors = (float *)(void *)next;

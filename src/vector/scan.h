@@ -35,6 +35,7 @@ void scan_free(struct scan *scan); /* takes NULL */
 CS_CHECKED enum cs_status scan_put(struct scan *scan, int64_t number, const float *vector, struct cs_error *err);
 bool scan_remove(struct scan *scan, int64_t number); /* false: was not there */
 size_t scan_count(const struct scan *scan);
+size_t scan_bytes(const struct scan *scan); /* of memory that was asked for; 0 for NULL */
 uint32_t scan_dimension(const struct scan *scan);
 bool scan_has(const struct scan *scan, int64_t number);
 /* The stored f32 vector of unit length, or NULL. Dies with the next put or remove. */

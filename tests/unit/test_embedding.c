@@ -150,6 +150,8 @@ static void identical_texts_in_flight_are_computed_once(void **state)
 		start(&askers[i], S("the same text"));
 	while (metric_value(joined) < joined_before + 4)
 		sched_yield();
+	metrics_collect();
+	assert_int_equal(metric_value(metric_series(METRIC_EMBEDDING_THREADS, S(""))), 1);
 	fake_set_hold(false);
 	fake_vector(S("the same text"), expected);
 	for (size_t i = 0; i < 5; i++) {
@@ -159,6 +161,9 @@ static void identical_texts_in_flight_are_computed_once(void **state)
 		arena_release(&askers[i].arena);
 	}
 	assert_int_equal(fake.texts, 1);
+	metrics_collect();
+	assert_int_equal(metric_value(metric_series(METRIC_EMBEDDING_CACHED, S(""))), 1);
+	assert_true(metric_value(metric_series(METRIC_MEMORY, S("embedding_cache"))) > (int64_t)sizeof expected);
 	start(&askers[0], S("the same text"));
 	finish(&askers[0]);
 	assert_memory_equal(askers[0].result.vector, expected, sizeof expected);

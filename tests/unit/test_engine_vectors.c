@@ -57,10 +57,11 @@ static void rows_are_what_a_plain_list_says(void **state)
 static enum cs_status try_store(struct fixture *f, const char *id, uint64_t seed)
 {
 	float vector[DIMENSION];
-	struct context_put put = put_of(id, vector);
+	struct context_put put;
 	struct context_put_result result;
 
 	make_vector(seed, vector);
+	put = put_of(id, vector);
 	assert_ok(f, f->ports.contexts.put(f->ports.contexts.self, &f->op, &put, 1, &result, &f->err));
 	f->err = result.error;
 	return result.status;

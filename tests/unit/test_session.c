@@ -46,6 +46,8 @@ static void test_ids(void **state)
 	}
 	assert_int_equal(sessions_count(table), 100);
 	assert_int_equal(metric_value(metric_series(METRIC_SESSIONS, (struct slice){0})), 100);
+	metrics_collect();
+	assert_in_range(metric_value(metric_series(METRIC_MEMORY, S("sessions"))), 100 * 100, 100 * 1000);
 	sessions_free(table);
 	assert_int_equal(metric_value(metric_series(METRIC_SESSIONS, (struct slice){0})), 0);
 }

@@ -121,8 +121,8 @@ static void a_call_that_may_not_wait_leaves_nothing(void **state)
 
 static void calls_are_counted(void **state)
 {
-	struct metric_series *ok = metric_series(METRIC_REQUESTS, S("ok"));
-	struct metric_series *bad = metric_series(METRIC_REQUESTS, S("missing_parameter"));
+	struct metric_series *ok = metric_series(METRIC_REQUESTS, S("retrieve_context,ok"));
+	struct metric_series *bad = metric_series(METRIC_REQUESTS, S("retrieve_context,missing_parameter"));
 	int64_t ok_before = metric_value(ok), bad_before = metric_value(bad);
 
 	accepted("retrieve_context", "{\"query\":\"x\"}");
@@ -130,6 +130,19 @@ static void calls_are_counted(void **state)
 	assert_int_equal(metric_value(ok), ok_before + 1);
 	assert_int_equal(metric_value(bad), bad_before + 1);
 	assert_true(metric_value(metric_series(METRIC_RESPONSE_TIME, S("retrieve_context"))) >= 2);
+}
+
+/* The time of a call is that since its request came, waiting included. */
+static void time_counts_from_the_request(void **state)
+{
+	struct metric_series *times = metric_series(METRIC_RESPONSE_TIME, S("retrieve_context"));
+	uint64_t before[METRIC_BUCKETS], after[METRIC_BUCKETS];
+
+	metric_buckets(times, before);
+	fx.op.started_ns = clock_mono_ns() - INT64_C(20000000000);
+	accepted("retrieve_context", "{\"query\":\"x\"}");
+	metric_buckets(times, after);
+	assert_int_equal(after[METRIC_BUCKETS - 1], before[METRIC_BUCKETS - 1] + 1); /* over 10 s */
 }
 
 int main(void)
@@ -143,6 +156,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_reply_over_the_ceiling_is_limit_exceeded, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(a_call_that_may_not_wait_leaves_nothing, fx_setup, fx_teardown),
 		cmocka_unit_test_setup_teardown(calls_are_counted, fx_setup, fx_teardown),
+		cmocka_unit_test_setup_teardown(time_counts_from_the_request, fx_setup, fx_teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

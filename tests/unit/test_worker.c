@@ -38,9 +38,15 @@ static struct workers *make(struct workers_options options)
 	return w;
 }
 
+static int64_t threads_that_are(struct slice state)
+{
+	metrics_collect();
+	return metric_value(metric_series(METRIC_WORKERS, state));
+}
+
 static int64_t threads(void)
 {
-	return metric_value(metric_series(METRIC_WORKERS, S("")));
+	return threads_that_are(S("busy")) + threads_that_are(S("idle"));
 }
 
 static void grows_to_its_maximum_and_runs_everything(void **state)
@@ -49,6 +55,7 @@ static void grows_to_its_maximum_and_runs_everything(void **state)
 	struct held_job jobs[10];
 	atomic_int ran = 0;
 	sem_t started, go;
+	int64_t waited;
 
 	sem_init(&started, 0, 0);
 	sem_init(&go, 0, 0);
@@ -59,12 +66,16 @@ static void grows_to_its_maximum_and_runs_everything(void **state)
 	for (int i = 0; i < 4; i++)
 		sem_wait(&started);
 	assert_int_equal(threads(), 4);
+	assert_int_equal(threads_that_are(S("busy")), 4);
+	assert_int_equal(metric_value(metric_series(METRIC_QUEUE, S(""))), 6);
+	waited = metric_value(metric_series(METRIC_QUEUE_WAIT, S("")));
 	assert_int_equal(sem_trywait(&started), -1);
 	for (int i = 0; i < 10; i++)
 		sem_post(&go);
 	workers_free(w);
 	assert_int_equal(ran, 10);
 	assert_int_equal(threads(), 0);
+	assert_int_equal(metric_value(metric_series(METRIC_QUEUE_WAIT, S(""))), waited + 6);
 	assert_int_equal(metric_value(metric_series(METRIC_QUEUE, S(""))), 0);
 }
 
