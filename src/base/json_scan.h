@@ -23,33 +23,31 @@ static inline const char *json_plain_scalar(const char *at, const char *end)
 	return at;
 }
 
-/* Writing stops at what must be escaped. */
-static inline bool json_must_escape(char c)
-{
-	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
-}
-
-/* What stands behind the backslash for a byte that must be escaped; 0: it takes the form \u00XX. */
-static inline char json_escape_letter(char c)
-{
-	switch (c) {
-	case '\b': return 'b';
-	case '\t': return 't';
-	case '\n': return 'n';
-	case '\f': return 'f';
-	case '\r': return 'r';
-	default: return (unsigned char)c < 0x20 ? '\0' : c;
-	}
-}
+/* What stands behind the backslash for a byte that must be escaped: a letter, or 'u' for the form \u00XX. 0: nothing must. */
+static const char json_escapes[256] = {
+	[0x00 ... 0x07] = 'u',
+	['\b'] = 'b',
+	['\t'] = 't',
+	['\n'] = 'n',
+	[0x0B] = 'u',
+	['\f'] = 'f',
+	['\r'] = 'r',
+	[0x0E ... 0x1F] = 'u',
+	['"'] = '"',
+	['\\'] = '\\',
+};
 
 /* Bytes that escapes add to the text. */
 static inline size_t json_escape_growth_scalar(const char *at, const char *end)
 {
 	size_t more = 0;
 
-	for (; at < end; at++)
-		if (json_must_escape(*at))
-			more += json_escape_letter(*at) ? 1 : 5;
+	for (; at < end; at++) {
+		char escape = json_escapes[(unsigned char)*at];
+
+		if (escape)
+			more += escape == 'u' ? 5 : 1;
+	}
 	return more;
 }
 
@@ -57,24 +55,22 @@ static inline size_t json_escape_growth_scalar(const char *at, const char *end)
 static inline char *json_put_escape(char *to, char c)
 {
 	static const char hex[] = "0123456789abcdef";
-	char letter = (unsigned char)c >= 0x20 ? c : json_escape_letter(c);
 
 	*to++ = '\\';
-	if (letter) {
-		*to++ = letter;
+	*to++ = json_escapes[(unsigned char)c];
+	if (to[-1] != 'u')
 		return to;
-	}
-	memcpy(to, "u00", 3);
-	to[3] = hex[(unsigned char)c >> 4];
-	to[4] = hex[(unsigned char)c & 15];
-	return to + 5;
+	to[0] = to[1] = '0';
+	to[2] = hex[(unsigned char)c >> 4];
+	to[3] = hex[(unsigned char)c & 15];
+	return to + 4;
 }
 
 /* Copies the text with its escapes and returns the end of the copy. At `to` there is room for exactly that. */
 static inline char *json_copy_escaped_scalar(char *to, const char *at, const char *end)
 {
 	for (; at < end; at++) {
-		if (json_must_escape(*at))
+		if (json_escapes[(unsigned char)*at])
 			to = json_put_escape(to, *at);
 		else
 			*to++ = *at;

@@ -94,12 +94,6 @@ void json_write_str(struct json_writer *w, struct slice text)
 	json_quote(w->out, text);
 }
 
-void json_write_raw(struct json_writer *w, struct slice json)
-{
-	before_value(w);
-	buffer_append(w->out, json);
-}
-
 void json_write_u64(struct json_writer *w, uint64_t value)
 {
 	char digits[20];
@@ -132,16 +126,6 @@ void json_write_f64(struct json_writer *w, double value)
 		return;
 	}
 	json_write_raw(w, slice_of(text, json_format_double(text, value)));
-}
-
-void json_write_bool(struct json_writer *w, bool value)
-{
-	json_write_raw(w, value ? S("true") : S("false"));
-}
-
-void json_write_null(struct json_writer *w)
-{
-	json_write_raw(w, S("null"));
 }
 
 /* Containers are opened only. */
