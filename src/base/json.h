@@ -133,6 +133,10 @@ uint32_t json_find_huge(const struct json_doc *, uint32_t node);
  * when members stand in the same order, quadratic in the members of one object when not. */
 bool json_equal(const struct json_doc *, uint32_t a, const struct json_doc *, uint32_t b);
 
+/* -1, 0 or 1: how the two numbers compare, exactly: an integer equals a double only if the double is that integer, not the
+ * one nearest to it. False (and *ret_order untouched) if one is no number or JSON_HUGE. */
+bool json_number_order(const struct json_doc *, uint32_t a, const struct json_doc *, uint32_t b, int *ret_order);
+
 /* Writing. The writer puts commas itself; keys and values are appended in order. Compact form.
  *
  *     struct json_writer w = json_writer(&buffer);

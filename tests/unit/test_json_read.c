@@ -469,6 +469,29 @@ static void every_allocation_fails(void **state)
 	assert_in_range(refused, 10, 20000 / 61);
 }
 
+/* Each of the rows is less than the next one, in whatever forms they are written. */
+static void order_of_numbers(void **state)
+{
+	static const char *const rising[] = {"-1e300", "-9223372036854775809.0e1", "-9223372036854775808",
+		"-9223372036854774784.0", "-9007199254740993", "-9007199254740992.0", "-1.5", "-1", "-0.5", "0", "0.5",
+		"1", "1.5", "9007199254740992.0", "9007199254740993", "9223372036854774784.0", "9223372036854775807",
+		"9223372036854775808", "9223372036854775809", "18446744073709549568.0", "18446744073709551615",
+		"18446744073709551616.0", "1e300"};
+	const size_t count = sizeof rising / sizeof *rising;
+	int order = 7;
+
+	for (size_t i = 0; i < count * count; i++) {
+		struct fixture a = parse(slice_cstr(rising[i / count])), b = parse(slice_cstr(rising[i % count]));
+		int expected = (i / count > i % count) - (i / count < i % count);
+
+		assert_true(json_number_order(&a.doc, 0, &b.doc, 0, &order));
+		if (order != expected)
+			fail_msg("%s and %s: %d", rising[i / count], rising[i % count], order);
+		release(&a);
+		release(&b);
+	}
+}
+
 static void equality(void **state)
 {
 	static const struct {
@@ -529,6 +552,7 @@ int main(void)
 		cmocka_unit_test(node_limit),
 		cmocka_unit_test(every_allocation_fails),
 		cmocka_unit_test(equality),
+		cmocka_unit_test(order_of_numbers),
 	};
 
 	return cmocka_run_group_tests_name("json_read", tests, NULL, NULL);
