@@ -19,7 +19,7 @@ CC      := clang
 endif
 B       := build/$(VARIANT)
 
-PACKAGES := libuv sqlite3 libxxhash nettle
+PACKAGES := libuv sqlite3 libxxhash nettle hiredis
 # libcurl is opened when it is needed (src/remote/curl_library.h): its headers only.
 HEADERS  := libcurl
 PKG_CFLAGS := $(shell pkg-config --cflags $(PACKAGES) $(HEADERS) 2>/dev/null)

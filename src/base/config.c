@@ -28,9 +28,12 @@ const struct setting_row setting_rows[SETTING_COUNT] = {
 #undef SETTING
 };
 
+#define MASK "********"
+
 struct value {
 	struct slice text;
-	int64_t number; /* INT, SIZE, BOOL */
+	struct slice shown; /* without secrets */
+	int64_t number;     /* INT, SIZE, BOOL */
 	enum setting_origin origin;
 	struct slice place; /* "flag --port" */
 	unsigned line;      /* in the file, 0: not in it */
@@ -126,6 +129,7 @@ static enum cs_status wrong(const struct setting_row *row, struct slice place, s
 		return cs_fail(err, CS_VALIDATION, SLICE_FMT ": '%.*s' is not right for %s: true or false is needed",
 			SLICE_ARG(place), shown, text.ptr, row->flag);
 	case SETTING_STR:
+	case SETTING_URL:
 	case SETTING_SECRET: break;
 	}
 	return cs_fail(err, CS_VALIDATION, SLICE_FMT ": the value of %s has a control character in it",
@@ -138,6 +142,24 @@ static bool has_control(struct slice text)
 		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
 			return true;
 	return false;
+}
+
+/* What may be seen of the text; without memory ptr is NULL. All from the first ':' behind the scheme to the last '@' goes: a
+ * password that was not percent-encoded, and holds either, is hidden as well. */
+static struct slice shown_of(struct config *config, enum setting_kind kind, struct slice text)
+{
+	const char *at = kind == SETTING_URL ? memrchr(text.ptr, '@', text.len) : NULL;
+	const char *scheme = at ? memmem(text.ptr, text.len, "://", 3) : NULL;
+	const char *user = scheme ? scheme + 3 : text.ptr, *colon;
+
+	if (kind == SETTING_SECRET)
+		return text.len > 0 ? S(MASK) : text;
+	colon = at && user < at ? memchr(user, ':', (size_t)(at - user)) : NULL;
+	if (!colon)
+		return text;
+	return arena_printf(&config->arena, SLICE_FMT ":" MASK SLICE_FMT,
+		SLICE_ARG(slice_of(text.ptr, (size_t)(colon - text.ptr))),
+		SLICE_ARG(slice_from(text, (size_t)(at - text.ptr))));
 }
 
 /* Checks the value and makes it the setting's. `place` and `text` are copied. */
@@ -160,6 +182,9 @@ static enum cs_status set_value(struct config *config, size_t i, struct slice te
 	text = arena_copy(&config->arena, text);
 	place = arena_copy(&config->arena, place);
 	if (!text.ptr || !place.ptr)
+		return cs_fail_memory(err);
+	value->shown = shown_of(config, row->kind, text);
+	if (!value->shown.ptr)
 		return cs_fail_memory(err);
 	value->text = text;
 	value->place = place;
@@ -459,9 +484,5 @@ struct slice config_origin_text(const struct config *config, enum setting_id id)
 
 struct slice config_shown(const struct config *config, enum setting_id id)
 {
-	const struct value *value = value_of(config, id);
-
-	if (config->rows[id].kind == SETTING_SECRET && value->text.len)
-		return S("********");
-	return value->text;
+	return value_of(config, id)->shown;
 }

@@ -8,7 +8,7 @@
  * line) and says what would be right; for an unknown name also the nearest known one. An empty variable counts as not
  * set, an unknown one is ignored.
  *
- * A secret's value is never printed or logged. Owner: config_free. Threads: read-only once loaded. */
+ * A secret's value, and the password within a URL, is never printed or logged. Owner: config_free. Threads: read-only once loaded. */
 #ifndef CS_BASE_CONFIG_H
 #define CS_BASE_CONFIG_H
 
@@ -28,7 +28,8 @@ enum setting_kind {
 	SETTING_INT,
 	SETTING_BOOL,
 	SETTING_SIZE /* bytes: 4194304, 4096k, 4m */,
-	SETTING_SECRET
+	SETTING_SECRET,
+	SETTING_URL /* a string whose password, scheme://user:password@host, is a secret */
 };
 enum setting_origin { SETTING_FROM_DEFAULT, SETTING_FROM_FILE, SETTING_FROM_ENVIRONMENT, SETTING_FROM_FLAG };
 
@@ -62,7 +63,7 @@ bool config_bool(const struct config *, enum setting_id);
 enum setting_origin config_origin(const struct config *, enum setting_id);
 /* "flag --port", "environment MCP_SERVER_PORT", "file /etc/x.conf line 3", "default" */
 struct slice config_origin_text(const struct config *, enum setting_id);
-/* The value as text, secrets as "********" (or empty when not set). */
+/* The value as text, secrets as "********" (or empty when not set), a URL with its password so. */
 struct slice config_shown(const struct config *, enum setting_id);
 
 #endif

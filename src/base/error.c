@@ -56,6 +56,7 @@ enum cs_status cs_fail(struct cs_error *err, enum cs_status status, const char *
 		return status;
 	err->status = status;
 	err->version = 0;
+	err->backend[0] = '\0';
 	va_start(args, format);
 	wanted = vsnprintf(err->text, sizeof err->text, format, args);
 	va_end(args);

@@ -48,12 +48,17 @@ enum cs_status {
 };
 /* clang-format on */
 
-#define CS_ERROR_TEXT_MAX 512
+#define CS_ERROR_TEXT_MAX    512
+#define CS_ERROR_BACKEND_MAX 128
 
 struct cs_error {
 	enum cs_status status;
 	char text[CS_ERROR_TEXT_MAX]; /* NUL-terminated UTF-8, cut at a character if it was longer */
 	uint64_t version;             /* VERSION_CONFLICT: the version that is stored (0: nothing is) */
+	/* UNAVAILABLE by a server that is left alone for now: its name and address (without secrets; empty: none is
+	 * told), since when it has not answered, and when it is asked again, both wall time. */
+	char backend[CS_ERROR_BACKEND_MAX];
+	int64_t since_ms, next_try_ms;
 };
 
 #define CS_CHECKED __attribute__((warn_unused_result))

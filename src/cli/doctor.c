@@ -18,6 +18,7 @@
 #include "cli/address.h"
 #include "cli/commands.h"
 #include "cli/data_dir.h"
+#include "cli/doctor.h"
 #include "cli/embedders.h"
 #include "cli/models.h"
 #include "cli/owner.h"
@@ -30,15 +31,6 @@
 #define ANSWER_NS INT64_C(2000000000)
 #define SERVER_NS INT64_C(10000000000)
 #define REPLY_MAX 65536
-#define TEXT_SIZE 700
-
-enum verdict { FINE, WARNING, FAULT };
-
-struct finding {
-	enum verdict verdict;
-	char detail[TEXT_SIZE];
-	char mend[TEXT_SIZE]; /* what to do; empty when fine */
-};
 
 struct patient {
 	const struct config *config;
@@ -48,7 +40,7 @@ struct patient {
 	struct owner_info holder;
 };
 
-static void __attribute__((format(printf, 3, 4))) say(struct finding *f, enum verdict verdict, const char *format, ...)
+void finding_say(struct finding *f, enum verdict verdict, const char *format, ...)
 {
 	va_list args;
 
@@ -58,7 +50,7 @@ static void __attribute__((format(printf, 3, 4))) say(struct finding *f, enum ve
 	va_end(args);
 }
 
-static void __attribute__((format(printf, 2, 3))) mend(struct finding *f, const char *format, ...)
+void finding_mend(struct finding *f, const char *format, ...)
 {
 	va_list args;
 
@@ -69,12 +61,12 @@ static void __attribute__((format(printf, 2, 3))) mend(struct finding *f, const 
 
 static void check_versions(const struct patient *p, struct finding *f)
 {
-	say(f, FINE, CS_NAME " " CS_VERSION ", schema %d, SQLite %s, libuv %s, xxHash %u.%u.%u",
+	finding_say(f, FINE, CS_NAME " " CS_VERSION ", schema %d, SQLite %s, libuv %s, xxHash %u.%u.%u",
 		engine_schema_version(), sqlite3_libversion(), uv_version_string(), XXH_versionNumber() / 10000,
 		XXH_versionNumber() / 100 % 100, XXH_versionNumber() % 100);
 	if (!sqlite3_compileoption_used("ENABLE_FTS5")) {
 		f->verdict = FAULT;
-		mend(f, "this SQLite has no FTS5; install Debian's libsqlite3-0 or another build that has it");
+		finding_mend(f, "this SQLite has no FTS5; install Debian's libsqlite3-0 or another build that has it");
 	}
 }
 
@@ -83,20 +75,21 @@ static void check_directory(const struct patient *p, struct finding *f)
 	struct stat st;
 
 	if (!p->dir_there) {
-		say(f, FINE, "%s does not exist yet; the first call makes it", p->dir.ptr);
+		finding_say(f, FINE, "%s does not exist yet; the first call makes it", p->dir.ptr);
 		return;
 	}
 	if (stat(p->dir.ptr, &st) != 0 || !S_ISDIR(st.st_mode)) {
-		say(f, FAULT, "%s is no directory", p->dir.ptr);
-		mend(f, "move it away, or name another place with --data-dir");
+		finding_say(f, FAULT, "%s is no directory", p->dir.ptr);
+		finding_mend(f, "move it away, or name another place with --data-dir");
 	} else if (access(p->dir.ptr, R_OK | W_OK | X_OK) != 0) {
-		say(f, FAULT, "%s: %s", p->dir.ptr, strerror(errno));
-		mend(f, "chown -R %ld '%s' and chmod 700 '%s'", (long)getuid(), p->dir.ptr, p->dir.ptr);
+		finding_say(f, FAULT, "%s: %s", p->dir.ptr, strerror(errno));
+		finding_mend(f, "chown -R %ld '%s' and chmod 700 '%s'", (long)getuid(), p->dir.ptr, p->dir.ptr);
 	} else if (st.st_mode & 077) {
-		say(f, WARNING, "%s is open to other users (mode %03o)", p->dir.ptr, (unsigned)st.st_mode & 0777);
-		mend(f, "chmod 700 '%s'", p->dir.ptr);
+		finding_say(
+			f, WARNING, "%s is open to other users (mode %03o)", p->dir.ptr, (unsigned)st.st_mode & 0777);
+		finding_mend(f, "chmod 700 '%s'", p->dir.ptr);
 	} else {
-		say(f, FINE, "%s", p->dir.ptr);
+		finding_say(f, FINE, "%s", p->dir.ptr);
 	}
 }
 
@@ -106,13 +99,13 @@ static void check_space(const struct patient *p, struct finding *f)
 	uint64_t bytes;
 
 	if (!p->dir_there || statvfs(p->dir.ptr, &fs) != 0) {
-		say(f, FINE, "not looked at: there is no directory yet");
+		finding_say(f, FINE, "not looked at: there is no directory yet");
 		return;
 	}
 	bytes = (uint64_t)fs.f_bavail * fs.f_frsize;
-	say(f, bytes < SPACE_MIN ? WARNING : FINE, "%llu MiB free", (unsigned long long)(bytes >> 20));
+	finding_say(f, bytes < SPACE_MIN ? WARNING : FINE, "%llu MiB free", (unsigned long long)(bytes >> 20));
 	if (f->verdict != FINE)
-		mend(f, "make room on the disk of %s; writes fail when it is full, and nothing stored is lost",
+		finding_mend(f, "make room on the disk of %s; writes fail when it is full, and nothing stored is lost",
 			p->dir.ptr);
 }
 
@@ -122,18 +115,18 @@ static void check_file(const struct patient *p, struct finding *f)
 	struct stat st;
 
 	if (!p->file_there || !path) {
-		say(f, FINE, "no store yet");
+		finding_say(f, FINE, "no store yet");
 	} else if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
-		say(f, FAULT, "%s is no file", path);
-		mend(f, "move it away");
+		finding_say(f, FAULT, "%s is no file", path);
+		finding_mend(f, "move it away");
 	} else if (access(path, R_OK | W_OK) != 0) {
-		say(f, FAULT, "%s: %s", path, strerror(errno));
-		mend(f, "chown %ld '%s' and chmod 600 '%s'", (long)getuid(), path, path);
+		finding_say(f, FAULT, "%s: %s", path, strerror(errno));
+		finding_mend(f, "chown %ld '%s' and chmod 600 '%s'", (long)getuid(), path, path);
 	} else if (st.st_mode & 077) {
-		say(f, WARNING, "%s is readable by other users (mode %03o)", path, (unsigned)st.st_mode & 0777);
-		mend(f, "chmod 600 '%s'", path);
+		finding_say(f, WARNING, "%s is readable by other users (mode %03o)", path, (unsigned)st.st_mode & 0777);
+		finding_mend(f, "chmod 600 '%s'", path);
 	} else {
-		say(f, FINE, "%s, %lld KiB", path, (long long)st.st_size / 1024);
+		finding_say(f, FINE, "%s, %lld KiB", path, (long long)st.st_size / 1024);
 	}
 }
 
@@ -142,12 +135,12 @@ static void check_integrity(const struct patient *p, struct finding *f)
 	struct cs_error err;
 
 	if (!p->file_there) {
-		say(f, FINE, "no store yet");
+		finding_say(f, FINE, "no store yet");
 	} else if (engine_check(p->dir, &err) != CS_OK) {
-		say(f, FAULT, "%s", err.text);
-		mend(f, "stop every " CS_NAME " on this directory and keep a copy of it before anything else");
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "stop every " CS_NAME " on this directory and keep a copy of it before anything else");
 	} else {
-		say(f, FINE, "every page, index and row is sound");
+		finding_say(f, FINE, "every page, index and row is sound");
 	}
 }
 
@@ -165,20 +158,20 @@ static void check_owner(const struct patient *p, struct finding *f)
 	int http = 0;
 
 	if (!p->held) {
-		say(f, FINE, "nobody owns the directory now");
+		finding_say(f, FINE, "nobody owns the directory now");
 		return;
 	}
 	owner_describe(&p->holder, who, sizeof who);
 	buffer_init(&reply, REPLY_MAX);
 	if (!path.ptr || unix_client_new(path, &client, &err) != CS_OK) {
-		say(f, FAULT, "out of memory");
+		finding_say(f, FAULT, "out of memory");
 	} else {
 		if (unix_client_call(client, &op, S("/health/live"), S(""), &http, &reply, &err) == CS_OK &&
 			http == 200) {
-			say(f, FINE, "%s, and it answers", who);
+			finding_say(f, FINE, "%s, and it answers", who);
 		} else {
-			say(f, FAULT, "%s, but it does not answer on %s", who, path.ptr);
-			mend(f, "if it does not recover, end it (kill %ld); what it acknowledged is stored",
+			finding_say(f, FAULT, "%s, but it does not answer on %s", who, path.ptr);
+			finding_mend(f, "if it does not recover, end it (kill %ld); what it acknowledged is stored",
 				(long)p->holder.pid);
 		}
 		unix_client_free(client);
@@ -193,15 +186,15 @@ static void check_port(const struct patient *p, struct finding *f)
 	struct cs_error err;
 
 	if (port == 0)
-		say(f, FINE, "the system chooses one");
+		finding_say(f, FINE, "the system chooses one");
 	else if (address_check(host, port, &err) == CS_OK)
-		say(f, FINE, "%lld of " SLICE_FMT " is free", (long long)port, SLICE_ARG(host));
+		finding_say(f, FINE, "%lld of " SLICE_FMT " is free", (long long)port, SLICE_ARG(host));
 	else if (p->held && strcmp(p->holder.command, "serve") == 0)
-		say(f, FINE, "%lld of " SLICE_FMT " is in use, and a serve owns this directory", (long long)port,
-			SLICE_ARG(host));
+		finding_say(f, FINE, "%lld of " SLICE_FMT " is in use, and a serve owns this directory",
+			(long long)port, SLICE_ARG(host));
 	else {
-		say(f, FAULT, "%s", err.text);
-		mend(f, "stop what has it, or choose another with --port N or MCP_SERVER_PORT");
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "stop what has it, or choose another with --port N or MCP_SERVER_PORT");
 	}
 }
 
@@ -217,11 +210,12 @@ static void check_model(const struct patient *p, struct slice word, const char *
 	if (status == CS_OK)
 		status = encoder_open(path, &options, &encoder, &err);
 	if (status != CS_OK) {
-		say(f, FAULT, "%s", err.text);
-		mend(f, CS_NAME " model verify, and " CS_NAME " model pull if a file is damaged");
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, CS_NAME " model verify, and " CS_NAME " model pull if a file is damaged");
 		return;
 	}
-	say(f, FINE, "%s, %u dimensions, %s kernels", about, encoder_dimension(encoder), encoder_kernel(encoder));
+	finding_say(
+		f, FINE, "%s, %u dimensions, %s kernels", about, encoder_dimension(encoder), encoder_kernel(encoder));
 	encoder_close(encoder);
 }
 
@@ -235,11 +229,12 @@ static void check_embedding_server(const struct patient *p, const struct embedde
 	struct cs_error err;
 
 	if (e->port.model(e->port.self, &op, &model, &err) == CS_OK) {
-		say(f, FINE, "%s answers with %u dimensions", e->about, model.dimension);
+		finding_say(f, FINE, "%s answers with %u dimensions", e->about, model.dimension);
 		return;
 	}
-	say(f, FAULT, "%s", err.text);
-	mend(f, "start the server, or set --embedding-url and --embedding-model; searching by words works meanwhile");
+	finding_say(f, FAULT, "%s", err.text);
+	finding_mend(f,
+		"start the server, or set --embedding-url and --embedding-model; searching by words works meanwhile");
 }
 
 static void check_vectors(const struct patient *p, struct finding *f)
@@ -249,13 +244,13 @@ static void check_vectors(const struct patient *p, struct finding *f)
 	struct cs_error err;
 
 	if (embedders_open(&e, p->config, &err) != CS_OK) {
-		say(f, FAULT, "%s", err.text);
-		mend(f, "set it right; " CS_NAME " config shows where it comes from");
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "set it right; " CS_NAME " config shows where it comes from");
 	} else if (!e.port.embed) {
-		say(f, FINE, "off (embedding-model is off)");
+		finding_say(f, FINE, "off (embedding-model is off)");
 	} else if (e.missing) {
-		say(f, WARNING, "no model yet: %s; searching by words works", e.about);
-		mend(f, CS_NAME " model pull fetches it, --embedding-model off does without");
+		finding_say(f, WARNING, "no model yet: %s; searching by words works", e.about);
+		finding_mend(f, CS_NAME " model pull fetches it, --embedding-model off does without");
 	} else if (e.remote) {
 		check_embedding_server(p, &e, f);
 	} else {
@@ -269,13 +264,18 @@ static void check_files_limit(const struct patient *p, struct finding *f)
 	struct rlimit files;
 
 	if (getrlimit(RLIMIT_NOFILE, &files) != 0) {
-		say(f, WARNING, "%s", strerror(errno));
+		finding_say(f, WARNING, "%s", strerror(errno));
 		return;
 	}
-	say(f, files.rlim_max < FILES_MIN ? WARNING : FINE, "%llu files may be open",
+	finding_say(f, files.rlim_max < FILES_MIN ? WARNING : FINE, "%llu files may be open",
 		(unsigned long long)files.rlim_max);
 	if (f->verdict != FINE)
-		mend(f, "raise it (ulimit -Hn, or LimitNOFILE= of the unit): each client connection takes one");
+		finding_mend(f, "raise it (ulimit -Hn, or LimitNOFILE= of the unit): each client connection takes one");
+}
+
+static void check_redis(const struct patient *p, struct finding *f)
+{
+	doctor_check_redis(p->config, p->arena, f);
 }
 
 static const struct check {
@@ -291,6 +291,7 @@ static const struct check {
 	{"port", check_port},
 	{"open files", check_files_limit},
 	{"vectors", check_vectors},
+	{"redis", check_redis},
 };
 
 static const char *const verdict_names[] = {"ok", "warning", "fault"};

@@ -13,6 +13,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/version.h"
+#include "cli/backends.h"
 #include "cli/embedders.h"
 #include "engine/engine.h"
 #include "net/unix_client.h"
@@ -29,6 +30,7 @@ struct host {
 	struct owner *owner;
 	struct engine *engine;
 	struct embedders embedders;
+	struct backends backends;
 	struct unix_client *client;
 	struct slice socket_path;
 	atomic_bool answered; /* the owner's socket answered the last time */
@@ -69,8 +71,11 @@ enum cs_status host_new(const struct host_options *options, struct host **ret_ho
 	allow_types(h);
 	status = embedders_open(&h->embedders, options->config, err);
 	if (status == CS_OK)
+		status = backends_open(&h->backends, options->config, err);
+	if (status == CS_OK)
 		status = unix_client_new(h->socket_path, &h->client, err);
 	if (status != CS_OK) {
+		backends_close(&h->backends);
 		embedders_close(&h->embedders);
 		free(path);
 		free(h);
@@ -87,6 +92,7 @@ void host_close(struct host *h)
 		return;
 	/* What embeds reads and writes the store, and calls the embedder. */
 	embedding_free(h->store.embedding);
+	backends_close(&h->backends);
 	engine_close(h->engine);
 	embedders_close(&h->embedders);
 	owner_release(h->owner);
@@ -146,6 +152,40 @@ static enum cs_status open_embedding(struct host *h, struct cs_error *err)
 	return CS_OK;
 }
 
+/* Servers instead of what is embedded, where the settings name one. */
+static enum cs_status open_backends(struct host *h, struct cs_error *err)
+{
+	bool people = strcmp(h->options.command, "serve") == 0;
+	enum cs_status status = CS_OK;
+
+	if (stays(h->options.command))
+		status = backends_start(&h->backends, h->options.config, people, err);
+	if (status == CS_OK)
+		backends_attach(&h->backends, &h->store);
+	return status;
+}
+
+static enum cs_status open_store(struct host *h, struct cs_error *err)
+{
+	enum cs_status status = engine_open(h->options.dir, &h->engine, err);
+
+	if (status != CS_OK)
+		return status;
+	h->store.contexts = engine_contexts(h->engine);
+	h->store.text = engine_text(h->engine);
+	h->store.kv = engine_kv(h->engine);
+	status = open_embedding(h, err);
+	if (status == CS_OK)
+		status = open_backends(h, err);
+	if (status != CS_OK) {
+		embedding_free(h->store.embedding);
+		h->store.embedding = NULL;
+		engine_close(h->engine);
+		h->engine = NULL;
+	}
+	return status;
+}
+
 /* Under the mutex. CS_OK with h->open still NULL: *ret_holder has it. */
 static enum cs_status try_open(struct host *h, struct owner_info *ret_holder, struct cs_error *err)
 {
@@ -154,22 +194,12 @@ static enum cs_status try_open(struct host *h, struct owner_info *ret_holder, st
 
 	if (status != CS_OK || !owner)
 		return status;
-	status = engine_open(h->options.dir, &h->engine, err);
-	if (status == CS_OK) {
-		status = open_embedding(h, err);
-		if (status != CS_OK) {
-			engine_close(h->engine);
-			h->engine = NULL;
-		}
-	}
+	status = open_store(h, err);
 	if (status != CS_OK) {
 		owner_release(owner);
 		return status;
 	}
 	h->owner = owner;
-	h->store.contexts = engine_contexts(h->engine);
-	h->store.text = engine_text(h->engine);
-	h->store.kv = engine_kv(h->engine);
 	/* Whoever sees the store open sees what `owned` did, too. */
 	if (h->options.owned)
 		h->options.owned(h->options.self);

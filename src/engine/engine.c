@@ -16,6 +16,12 @@
 
 #define FILE_BYTES_MIN 512
 
+/* A value of HOT_VALUE_MAX is an eighth of a shard: one that is larger would empty it. */
+#define HOT_SHARDS      16
+#define HOT_ENTRIES_MAX 16384
+#define HOT_BYTES_MAX   (8u << 20)
+#define HOT_VALUE_MAX   (64u << 10)
+
 static enum cs_status make_path(struct slice dir, char path[SQL_PATH_MAX], struct cs_error *err)
 {
 	int length = snprintf(path, SQL_PATH_MAX, SLICE_FMT "/" ENGINE_FILE, SLICE_ARG(dir));
@@ -87,6 +93,16 @@ static enum cs_status migrate(const char *path, struct cs_error *err)
 	return status;
 }
 
+static enum cs_status open_mirror(struct hot_keys **ret_keys, struct cs_error *err)
+{
+	const struct hot_keys_options options = {.shards = HOT_SHARDS,
+		.entries_max = HOT_ENTRIES_MAX,
+		.bytes_max = HOT_BYTES_MAX,
+		.value_max = HOT_VALUE_MAX};
+
+	return hot_keys_new(&options, ret_keys, err);
+}
+
 enum cs_status engine_open(struct slice dir, struct engine **ret_engine, struct cs_error *err)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -103,7 +119,7 @@ enum cs_status engine_open(struct slice dir, struct engine **ret_engine, struct 
 	if (status == CS_OK)
 		status = migrate(engine->path, err);
 	if (status == CS_OK)
-		status = hot_keys_new(&engine->hot_keys, err);
+		status = open_mirror(&engine->hot_keys, err);
 	if (status == CS_OK)
 		status = readers_new(engine->path, &engine->readers, err);
 	if (status == CS_OK)

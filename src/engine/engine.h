@@ -2,7 +2,7 @@
  *
  * The file is DIR/context-store.db (WAL). One writer thread groups what is waiting into one transaction and
  * acknowledges after the commit (synchronous=FULL); readers have connections of their own and never wait for it. See
- * engine/writer.h for group commit, engine/schema.h for tables and migrations, engine/hot_keys.h for the mirror that
+ * engine/writer.h for group commit, engine/schema.h for tables and migrations, port/hot_keys.h for the mirror that
  * answers reads of agent state without SQLite, engine/vectors.h for the mirror that searches by vectors scan.
  *
  * Whoever opens it has made sure that nobody else does (cli/owner.h).

@@ -4,37 +4,9 @@
 #include "base/json.h"
 #include "engine/parts.h"
 
-/* Seconds left, rounded up: a value that is there has at least one. */
-static int64_t seconds_left(int64_t expires_at_ms, int64_t now_ms)
-{
-	return expires_at_ms == HOT_NO_EXPIRY ? KV_TTL_NONE : (expires_at_ms - now_ms + 999) / 1000;
-}
-
 static bool is_live(const struct hot_value *value, int64_t now_ms)
 {
 	return !value->absent && now_ms < value->expires_at_ms;
-}
-
-static enum cs_status no_such_key(const struct kv_key *key, struct cs_error *err)
-{
-	return cs_fail(err, CS_KEY_NOT_FOUND, "no value under agent:" SLICE_FMT ":" SLICE_FMT ":" SLICE_FMT,
-		SLICE_ARG(key->agent_id), SLICE_ARG(kv_prefix_name(key->prefix)), SLICE_ARG(key->key));
-}
-
-enum cs_status kv_entry_of(const struct hot_value *value, int64_t now_ms, struct arena *arena,
-	struct kv_entry *ret_entry, struct cs_error *err)
-{
-	struct slice content = arena_copy(arena, slice_of(value->content, value->length));
-
-	if (!content.ptr)
-		return cs_fail_memory(err);
-	*ret_entry = (struct kv_entry){
-		.content = content,
-		.version = value->version,
-		.ttl_s = seconds_left(value->expires_at_ms, now_ms),
-		.characters = value->characters,
-	};
-	return CS_OK;
 }
 
 /* The stored value, expired or not, or an absent one. */
@@ -105,9 +77,9 @@ enum cs_status kv_get(
 	/* What does not expire is there whatever the time is. */
 	now_ms = value->expires_at_ms == HOT_NO_EXPIRY ? 0 : clock_wall_ms();
 	if (is_live(value, now_ms))
-		status = kv_entry_of(value, now_ms, op->arena, ret_entry, err);
+		status = hot_value_entry(value, now_ms, op->arena, ret_entry, err);
 	else
-		status = no_such_key(key, err);
+		status = kv_fail_not_found(key, err);
 	hot_value_release(value);
 	return status;
 }
@@ -143,11 +115,10 @@ static enum cs_status count_live(const struct listing *l, uint64_t *ret_total, s
 
 static bool read_row(const struct listing *l, sqlite3_stmt *stmt, struct slice *key, struct kv_entry *entry)
 {
-	int64_t expires_at =
-		sqlite3_column_type(stmt, 2) == SQLITE_NULL ? HOT_NO_EXPIRY : sqlite3_column_int64(stmt, 2);
+	bool expires = sqlite3_column_type(stmt, 2) != SQLITE_NULL;
 
 	entry->version = (uint64_t)sqlite3_column_int64(stmt, 1);
-	entry->ttl_s = seconds_left(expires_at, l->now_ms);
+	kv_entry_set_ttl(entry, expires ? sqlite3_column_int64(stmt, 2) - l->now_ms : KV_TTL_NONE);
 	entry->characters = sqlite3_column_int64(stmt, 3);
 	return sql_copy(stmt, 0, l->arena, key) && sql_copy(stmt, 4, l->arena, &entry->content);
 }

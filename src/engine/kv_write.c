@@ -25,9 +25,6 @@ struct stored {
 	bool row; /* there is one, maybe expired */
 };
 
-enum cs_status kv_entry_of(
-	const struct hot_value *, int64_t now_ms, struct arena *, struct kv_entry *ret_entry, struct cs_error *);
-
 static enum cs_status look(struct kv_job *job, const struct write_txn *txn, bool with_content,
 	struct stored *ret_stored, struct cs_error *err)
 {
@@ -127,7 +124,8 @@ static enum cs_status appended(
 	value = malloc(sizeof *value + stored->content.len + 1 + more.len);
 	if (!value)
 		return cs_fail_memory(err);
-	*value = (struct hot_value){.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .characters = characters};
+	*value = (struct hot_value){
+		.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .good_until_ms = HOT_NO_EXPIRY, .characters = characters};
 	memcpy(value->content, stored->content.ptr, stored->content.len);
 	value->content[stored->content.len] = '\n';
 	if (more.len)
@@ -242,9 +240,7 @@ static enum cs_status run_remove(struct write_job *base, const struct write_txn 
 	enum cs_status status = look(job, txn, false, &stored, err);
 
 	if (status == CS_OK && stored.version == 0)
-		return cs_fail(err, CS_KEY_NOT_FOUND, "no value under agent:" SLICE_FMT ":" SLICE_FMT ":" SLICE_FMT,
-			SLICE_ARG(job->key->agent_id), SLICE_ARG(kv_prefix_name(job->key->prefix)),
-			SLICE_ARG(job->key->key));
+		return kv_fail_not_found(job->key, err);
 	if (status == CS_OK)
 		status = check_version(job, &stored, err);
 	if (status == CS_OK)
@@ -290,7 +286,7 @@ enum cs_status kv_put(
 	if (status == CS_OK)
 		status = writer_run(job.engine->writer, op, &job.job, err);
 	if (status == CS_OK)
-		status = kv_entry_of(job.value, clock_wall_ms(), op->arena, &entry, err);
+		status = hot_value_entry(job.value, clock_wall_ms(), op->arena, &entry, err);
 	hot_value_release(job.value);
 	if (status == CS_OK)
 		*ret_entry = entry;

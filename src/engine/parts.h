@@ -4,10 +4,10 @@
 
 #include "base/metrics.h"
 #include "engine/engine.h"
-#include "engine/hot_keys.h"
 #include "engine/readers.h"
 #include "engine/vectors.h"
 #include "engine/writer.h"
+#include "port/hot_keys.h"
 
 struct engine {
 	char path[SQL_PATH_MAX];
@@ -51,9 +51,5 @@ enum cs_status kv_list(void *self, struct op *, const struct kv_key *owner, stru
 	struct kv_page *, struct cs_error *);
 enum cs_status kv_put(void *self, struct op *, const struct kv_write *, struct kv_entry *, struct cs_error *);
 enum cs_status kv_remove(void *self, struct op *, const struct kv_key *, int64_t if_version, struct cs_error *);
-
-/* The value as the port gives it, copied to the arena; `now_ms` is wall time. */
-CS_CHECKED enum cs_status kv_entry_of(
-	const struct hot_value *, int64_t now_ms, struct arena *, struct kv_entry *ret_entry, struct cs_error *);
 
 #endif

@@ -3,11 +3,14 @@
  * POST /tools/{name} takes the arguments as its body and gives the tool's object with the status of its error_type. It
  * follows the same path as tools/call: parsed and tried on the loop when small, else on a worker.
  *
- * Health. /health and /health/live say that the program runs and touch nothing; /health/ready asks the store (it writes
- * and reads one row), /health/detailed adds what it holds. /status and /metrics are answered from memory. */
+ * Health. /health/live says that the program runs and touches nothing, /health that and whether a server behind the
+ * store is known to be down; both are 200. /health/ready asks the store (it writes and reads one row) and is 503 when
+ * something is not as it should be; /health/detailed adds what the store holds. /status and /metrics are answered from
+ * memory. */
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/version.h"
+#include "mcp/health.h"
 #include "mcp/http.h"
 #include "store/embedding.h"
 
@@ -180,7 +183,11 @@ static struct json_writer begin_health(struct exchange *ex, struct slice status)
 
 void plain_health(const struct visit *v)
 {
-	struct json_writer w = begin_health(v->exchange, S("healthy"));
+	const struct tool_host *host = &v->mcp->dispatcher.host;
+	struct op op = {.arena = &v->exchange->arena, .principal = v->principal, .deadline_ns = OP_NO_DEADLINE};
+	struct store *store = NULL;
+	bool up = host->acquire(host->self, &op, &store, NULL) != CS_OK || !store || health_backends_up(store, S(""));
+	struct json_writer w = begin_health(v->exchange, up ? S("healthy") : S("degraded"));
 
 	json_end_object(&w);
 	finish_json(v->exchange, 200);
@@ -219,17 +226,28 @@ static void write_probe(struct json_writer *w, enum cs_status status, int64_t to
 	json_end_object(w);
 }
 
+/* Is it degraded: the store works, and a server behind it does not? */
+static bool is_degraded(const struct plain *p, enum cs_status status, const struct store *store)
+{
+	return status == CS_OK && store && !health_backends_up(store, p->visit.exchange->head->query);
+}
+
 static void answer_ready(struct plain *p)
 {
 	struct store *store = NULL;
 	struct cs_error err;
 	int64_t took_ns;
 	enum cs_status status = probe(p, &store, &took_ns, &err);
-	struct json_writer w = begin_health(p->visit.exchange, status ? S("not_ready") : S("ready"));
+	bool degraded = is_degraded(p, status, store);
+	struct json_writer w = begin_health(p->visit.exchange, status     ? S("not_ready")
+							       : degraded ? S("degraded")
+									  : S("ready"));
 
 	write_probe(&w, status, took_ns, &err);
+	if (store)
+		health_write_backends(&w, store, false);
 	json_end_object(&w);
-	finish_json(p->visit.exchange, status ? 503 : 200);
+	finish_json(p->visit.exchange, status || degraded ? 503 : 200);
 }
 
 static void write_counts(struct json_writer *w, const struct context_counts *counts)
@@ -280,7 +298,10 @@ static void answer_detailed(struct plain *p)
 	struct cs_error err;
 	int64_t took_ns;
 	enum cs_status status = probe(p, &store, &took_ns, &err);
-	struct json_writer w = begin_health(p->visit.exchange, status ? S("unhealthy") : S("healthy"));
+	bool degraded = is_degraded(p, status, store);
+	struct json_writer w = begin_health(p->visit.exchange, status     ? S("unhealthy")
+							       : degraded ? S("degraded")
+									  : S("healthy"));
 
 	json_key_i64(&w, "uptime_s", (clock_mono_ns() - mcp->started_ns) / 1000000000);
 	json_key_i64(&w, "sessions", sessions_count(mcp->sessions));
@@ -290,8 +311,10 @@ static void answer_detailed(struct plain *p)
 		write_counts(&w, &counts);
 	if (status == CS_OK && store)
 		write_embedding(&w, p, store);
+	if (store)
+		health_write_backends(&w, store, true);
 	json_end_object(&w);
-	finish_json(p->visit.exchange, status ? 503 : 200);
+	finish_json(p->visit.exchange, status || degraded ? 503 : 200);
 }
 
 static void health_on_worker(struct job *job)

@@ -8,15 +8,18 @@
 #include "mcp/schema.h"
 #include "mcp/tools.h"
 
-/* The members every result has: success first, the two of a failure last. */
+/* The members every result has: success first, those of a failure last. */
 #define OUTPUT_SUCCESS                                                                                                 \
 	{                                                                                                              \
 		.name = "success", .help = "", .kind = FIELD_BOOLEAN, .required = true                                 \
 	}
 #define OUTPUT_FAILURE                                                                                                 \
 	{.name = "message", .help = "", .kind = FIELD_STRING},                                                         \
+		{.name = "error_type", .help = "", .kind = FIELD_STRING},                                              \
+		{.name = "backend", .help = "The server that does not answer", .kind = FIELD_STRING},                  \
+		{.name = "since", .help = "When it last stopped answering", .kind = FIELD_STRING},                     \
 	{                                                                                                              \
-		.name = "error_type", .help = "", .kind = FIELD_STRING                                                 \
+		.name = "next_try", .help = "When it is asked again", .kind = FIELD_STRING                             \
 	}
 
 extern const struct field store_context_input[], store_context_output[];

@@ -137,6 +137,14 @@ void tool_write(struct json_writer *w, const struct tool *tool)
 	json_end_object(w);
 }
 
+static void write_time(struct json_writer *w, const char *name, int64_t wall_ms)
+{
+	char text[CLOCK_TEXT_SIZE];
+
+	clock_format(wall_ms, text);
+	json_key_str(w, name, slice_cstr(text));
+}
+
 void tool_begin_failure(struct json_writer *w, enum cs_status status, const struct cs_error *err)
 {
 	bool told = err->status == status && err->text[0];
@@ -147,6 +155,11 @@ void tool_begin_failure(struct json_writer *w, enum cs_status status, const stru
 	json_key_str(w, "message", slice_cstr(told ? err->text : cs_status_text(status)));
 	if (status == CS_VERSION_CONFLICT)
 		json_key_u64(w, "version", err->status == status ? err->version : 0);
+	if (told && err->backend[0]) {
+		json_key_str(w, "backend", slice_cstr(err->backend));
+		write_time(w, "since", err->since_ms);
+		write_time(w, "next_try", err->next_try_ms);
+	}
 }
 
 void tool_write_failure(struct json_writer *w, const struct cs_error *err)

@@ -62,7 +62,8 @@ CS_CHECKED enum cs_status tool_run(const struct tool_host *, struct op *, const 
 
 /* {"name","title","description","inputSchema","outputSchema","annotations"} of one tool. */
 void tool_write(struct json_writer *, const struct tool *);
-/* The failure object above, with `version` where the status is CS_VERSION_CONFLICT. */
+/* The failure object above, with `version` where the status is CS_VERSION_CONFLICT, and with `backend`, `since` and
+ * `next_try` where a server is left alone. */
 void tool_write_failure(struct json_writer *, const struct cs_error *);
 
 /* docs/reference/tools.md, from the table. */

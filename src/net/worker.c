@@ -268,11 +268,10 @@ enum cs_status workers_submit(struct workers *w, struct job *job)
 
 	pthread_mutex_lock(&w->lock);
 	assert(!w->ending || w->alive > 0);
-	slot = w->idle;
-	if (slot && !w->ending) {
+	slot = w->ending ? NULL : w->idle;
+	if (slot) {
 		leave_idle(w, slot);
 		slot->job = job;
-		pthread_cond_signal(&slot->woken);
 	} else if (w->queued >= w->options.queue_max) {
 		status = CS_LIMIT_EXCEEDED;
 	} else if ((w->alive < w->options.workers_max && start_thread(w)) || w->alive > 0) {
@@ -282,6 +281,10 @@ enum cs_status workers_submit(struct workers *w, struct job *job)
 		status = CS_LIMIT_EXCEEDED; /* not one thread can be had */
 	}
 	pthread_mutex_unlock(&w->lock);
+	/* Behind the lock, or the woken thread would at once sleep again on it. That it may have found its job by itself
+	 * meanwhile and be idle anew costs it one look; slots last as long as the pool. */
+	if (slot)
+		pthread_cond_signal(&slot->woken);
 	return status;
 }
 

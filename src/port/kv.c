@@ -1,4 +1,4 @@
-/* The names of the key spaces, in one place. */
+/* What all adapters say alike: the names of the key spaces, a missing key, the time that is left. */
 #include "port/kv.h"
 
 #include <assert.h>
@@ -25,4 +25,16 @@ bool kv_prefix_parse(struct slice name, enum kv_prefix *ret_prefix)
 		}
 	}
 	return false;
+}
+
+void kv_entry_set_ttl(struct kv_entry *entry, int64_t left_ms)
+{
+	entry->ttl_ms = left_ms;
+	entry->ttl_s = left_ms == KV_TTL_NONE ? KV_TTL_NONE : (left_ms + 999) / 1000;
+}
+
+enum cs_status kv_fail_not_found(const struct kv_key *key, struct cs_error *err)
+{
+	return cs_fail(err, CS_KEY_NOT_FOUND, "no value under agent:" SLICE_FMT ":" SLICE_FMT ":" SLICE_FMT,
+		SLICE_ARG(key->agent_id), SLICE_ARG(kv_prefix_name(key->prefix)), SLICE_ARG(key->key));
 }

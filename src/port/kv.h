@@ -4,7 +4,8 @@
  * names a version and finds another changes nothing. A key that was deleted or expired starts again at 1. A value with
  * a time to live is gone at its second, on every read, whether or not it has been swept.
  *
- * Adapters: engine (SQLite with a mirror of hot keys). Each passes tests/contract/test_kv.
+ * Adapters: engine (SQLite with a mirror of hot keys), remote/redis_kv.h. Wrappers: remote/kv_breaker.h,
+ * remote/kv_cache.h. Each passes tests/contract/test_kv.
  * Threads: any worker; an event loop with op->may_wait = false (get only answers from memory then, everything else says
  * CS_WOULD_WAIT). A write that returned CS_OK is durable and visible to every later call of any thread.
  * Errors: KEY_NOT_FOUND, VERSION_CONFLICT (err->version), CONTENT_TOO_LARGE, INVALID_CONTENT_TYPE, LIMIT_EXCEEDED,
@@ -30,6 +31,7 @@ struct kv_entry {
 	struct slice content; /* UTF-8; lives in op->arena */
 	uint64_t version;
 	int64_t ttl_s;      /* seconds left, rounded up, or KV_TTL_NONE */
+	int64_t ttl_ms;     /* the same in milliseconds: for whoever keeps the value */
 	int64_t characters; /* Unicode scalar values of content */
 };
 
@@ -67,6 +69,11 @@ struct kv_port {
 	enum cs_status (*list)(void *self, struct op *, const struct kv_key *owner, struct slice after, size_t limit,
 		struct kv_page *ret_page, struct cs_error *);
 };
+
+/* Sets both forms of the time to live from milliseconds left, at least 1, or KV_TTL_NONE. */
+void kv_entry_set_ttl(struct kv_entry *, int64_t left_ms);
+/* KEY_NOT_FOUND in the words of every adapter. */
+CS_COLD enum cs_status kv_fail_not_found(const struct kv_key *, struct cs_error *);
 
 /* "scratchpad", "state", "memory", "config". */
 struct slice kv_prefix_name(enum kv_prefix);

@@ -10,12 +10,14 @@
 #ifndef CS_STORE_STORE_H
 #define CS_STORE_STORE_H
 
+#include "port/backend.h"
 #include "port/context.h"
 #include "port/kv.h"
 #include "port/text.h"
 #include "port/vector.h"
 
-#define STORE_TYPES_MAX 64
+#define STORE_TYPES_MAX    64
+#define STORE_BACKENDS_MAX 8
 
 struct embedding_service; /* store/embedding.h */
 
@@ -27,7 +29,9 @@ struct store {
 	struct embedding_service *embedding; /* NULL: off; outlives the store's calls */
 	struct slice types[STORE_TYPES_MAX]; /* allowed context types */
 	size_t type_count;
-	size_t content_max;   /* bytes of one context's content */
+	size_t content_max;                          /* bytes of one context's content */
+	struct backend backends[STORE_BACKENDS_MAX]; /* servers behind the ports; none: all is embedded */
+	size_t backend_count;
 	bool keys_configured; /* API keys exist: deleting is for human ones only */
 };
 

@@ -1,4 +1,5 @@
-/* The adapters that stand behind the ports. Each contract test runs once per row; a new adapter is one more row.
+/* The adapters that stand behind the ports. Each contract test runs once per row; a new adapter is one more row. Those
+ * that stand behind one port only have rows beside its tests (kv_adapters.h).
  *
  * An adapter opens on an empty directory of its own and can be closed and opened again on what it stored. */
 #ifndef CS_TESTS_CONTRACT_ADAPTERS_H
@@ -30,6 +31,11 @@ struct adapter {
 	const char *name;
 	void (*open)(const char *dir, struct ports *);
 	void (*close)(struct ports *);
+	/* Lets so much time pass, as far as what is stored can tell. */
+	void (*pass_ms)(struct ports *, int64_t ms);
+	/* Why it cannot be tested here, or NULL. NULL: it always can. */
+	const char *(*missing)(void);
+	bool remembers; /* what was read lately is answered without waiting */
 };
 
 static void engine_adapter_open(const char *dir, struct ports *ports)
@@ -51,8 +57,21 @@ static void engine_adapter_close(struct ports *ports)
 	engine_close(ports->self);
 }
 
+static int64_t engine_shift_ms; /* set back by fixture_close */
+
+static void engine_adapter_pass_ms(struct ports *ports, int64_t ms)
+{
+	clock_shift_ms(engine_shift_ms += ms);
+}
+
+#define ENGINE_ADAPTER                                                                                                 \
+	{                                                                                                              \
+		.name = "engine", .open = engine_adapter_open, .close = engine_adapter_close,                          \
+		.pass_ms = engine_adapter_pass_ms, .remembers = true                                                   \
+	}
+
 static const struct adapter adapters[] = {
-	{"engine", engine_adapter_open, engine_adapter_close},
+	ENGINE_ADAPTER,
 };
 
 #define ADAPTER_COUNT (sizeof adapters / sizeof *adapters)
@@ -92,11 +111,16 @@ static inline void fixture_reopen(struct fixture *f)
 	f->adapter->open(f->dir, &f->ports);
 }
 
+static inline void fixture_pass_ms(struct fixture *f, int64_t ms)
+{
+	f->adapter->pass_ms(&f->ports, ms);
+}
+
 static inline void fixture_close(struct fixture *f)
 {
 	f->adapter->close(&f->ports);
 	arena_release(&f->arena);
-	clock_shift_ms(0);
+	clock_shift_ms(engine_shift_ms = 0);
 	nftw(f->dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
 }
 
@@ -134,20 +158,32 @@ static inline void assert_text(struct slice text, const char *expected)
 #function, function, fixture_setup, fixture_teardown, NULL                                             \
 	}
 
-/* Runs the tests for each adapter. */
-static inline int run_for_adapters(const char *name, struct CMUnitTest *tests, size_t count)
+static inline int run_for_table(
+	const char *name, struct CMUnitTest *tests, size_t count, const struct adapter *table, size_t adapter_count)
 {
 	int failed = 0;
 
-	for (size_t a = 0; a < ADAPTER_COUNT; a++) {
+	for (size_t a = 0; a < adapter_count; a++) {
 		char group[64];
+		const char *missing = table[a].missing ? table[a].missing() : NULL;
 
-		snprintf(group, sizeof group, "%s (%s)", name, adapters[a].name);
+		if (missing) {
+			printf("1..0 # SKIP %s (%s): %s\n", name, table[a].name, missing);
+			fflush(stdout);
+			continue;
+		}
+		snprintf(group, sizeof group, "%s (%s)", name, table[a].name);
 		for (size_t i = 0; i < count; i++)
-			tests[i].initial_state = (void *)(uintptr_t)&adapters[a];
+			tests[i].initial_state = (void *)(uintptr_t)&table[a];
 		failed += _cmocka_run_group_tests(group, tests, count, NULL, NULL);
 	}
 	return failed;
+}
+
+/* Runs the tests for each adapter. */
+static inline int run_for_adapters(const char *name, struct CMUnitTest *tests, size_t count)
+{
+	return run_for_table(name, tests, count, adapters, ADAPTER_COUNT);
 }
 
 #endif

@@ -18,7 +18,8 @@
 #define WEB      ((enum setting_id)2)
 #define SIZE     ((enum setting_id)3)
 #define PASSWORD ((enum setting_id)4)
-#define ROWS     5
+#define SERVER   ((enum setting_id)5)
+#define ROWS     6
 
 static const struct setting_row rows[ROWS] = {
 	[NAME] = {"name", "X_NAME", SETTING_STR, "", 0, 0, "NAME", "A name"},
@@ -26,6 +27,7 @@ static const struct setting_row rows[ROWS] = {
 	[WEB] = {"web", "X_WEB", SETTING_BOOL, "false", 0, 0, "", "A switch"},
 	[SIZE] = {"body-max", "X_SIZE", SETTING_SIZE, "4m", 1024, 1073741824, "bytes", "A size"},
 	[PASSWORD] = {"password", "X_PASSWORD", SETTING_SECRET, "", 0, 0, "TEXT", "A secret"},
+	[SERVER] = {"server", "X_SERVER", SETTING_URL, "", 0, 0, "URL", "A server"},
 };
 
 static char file_path[] = "/tmp/context-store-test-XXXXXX";
@@ -291,6 +293,31 @@ static void test_secrets_are_never_shown(void **state)
 	assert_null(strstr(err.text, "hunter"));
 }
 
+static void test_a_password_within_a_url_is_not_shown(void **state)
+{
+	static const struct {
+		const char *text, *shown;
+	} urls[] = {
+		{"redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"},
+		{"redis://:hunter2@host:6379", "redis://:********@host:6379"},
+		{"redis://ann:hunter2@host/1", "redis://ann:********@host/1"},
+		{"redis://ann@host/1", "redis://ann@host/1"},
+		{"redis://ann:p@ss:w/rd@host", "redis://ann:********@host"},
+		{"unix://:hunter2@/run/redis.sock?db=1", "unix://:********@/run/redis.sock?db=1"},
+		{"ann:hunter2@host", "ann:********@host"},
+		{"", ""},
+	};
+
+	for (size_t i = 0; i < sizeof urls / sizeof urls[0]; i++) {
+		struct config *config = load(WORDS("--server", (char *)(uintptr_t)urls[i].text), WORDS(), NULL);
+
+		assert_true(slice_eq(config_str(config, SERVER), slice_cstr(urls[i].text)));
+		if (!slice_eq(config_shown(config, SERVER), slice_cstr(urls[i].shown)))
+			fail_msg("%s is shown as " SLICE_FMT, urls[i].text, SLICE_ARG(config_shown(config, SERVER)));
+		config_free(config);
+	}
+}
+
 static void test_each_allocation_fails_once(void **state)
 {
 	write_file("name = from the file\nport = 9\n", 30);
@@ -343,6 +370,7 @@ int main(void)
 		cmocka_unit_test(test_files_that_are_wrong),
 		cmocka_unit_test(test_values_in_files),
 		cmocka_unit_test(test_secrets_are_never_shown),
+		cmocka_unit_test(test_a_password_within_a_url_is_not_shown),
 		cmocka_unit_test(test_each_allocation_fails_once),
 		cmocka_unit_test(test_the_programs_table),
 	};

@@ -1,23 +1,20 @@
 /* The mirror of agent state. See hot_keys.h.
  *
- * Chained buckets, allocated with the shard: 1,024 pointers, so a chain has one entry on average when full. Not
- * base/map.h, because an entry is also in the list by last use and is evicted from there. A read moves its entry to the
- * list's head under the same mutex; a clock hand would save that store and keep worse keys.
+ * Chained buckets, as many as a shard may have entries (rounded up to a power of two), so a chain has one entry on
+ * average when full. Not base/map.h, because an entry is also in the list by last use and is evicted from there. A read
+ * moves its entry to the list's head under the same mutex; a clock hand would save that store and keep worse keys.
  *
  * Invariant, under a shard's lock: bytes = sum of cost() over its entries; count and bytes are within the shard's
  * share. */
-#include "engine/hot_keys.h"
+#include "port/hot_keys.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
 
 #define XXH_INLINE_ALL
 #include <xxhash.h>
-
-#define SHARD_ENTRIES (HOT_ENTRIES_MAX / HOT_SHARDS)
-#define SHARD_BYTES   (HOT_BYTES_MAX / HOT_SHARDS)
-#define BUCKETS       SHARD_ENTRIES
 
 struct entry {
 	struct entry *chain;
@@ -34,26 +31,54 @@ struct shard {
 	uint64_t evictions;
 	size_t count, bytes;
 	struct entry *newest, *oldest;
-	struct entry *buckets[BUCKETS];
+	struct entry **buckets;
 } __attribute__((aligned(64)));
 
 struct hot_keys {
 	uint64_t seed;
-	struct shard shards[HOT_SHARDS];
+	struct hot_keys_options options;
+	size_t shard_entries, shard_bytes; /* a shard's share */
+	size_t bucket_mask;
+	struct shard shards[];
 };
 
-enum cs_status hot_keys_new(struct hot_keys **ret_keys, struct cs_error *err)
+static size_t power_of_two(size_t least)
 {
-	struct hot_keys *keys = aligned_alloc(64, sizeof *keys);
+	size_t power = 1;
 
+	while (power < least)
+		power *= 2;
+	return power;
+}
+
+enum cs_status hot_keys_new(const struct hot_keys_options *options, struct hot_keys **ret_keys, struct cs_error *err)
+{
+	size_t shards = options->shards;
+	size_t share = options->entries_max / shards;
+	size_t buckets = power_of_two(share);
+	struct hot_keys *keys;
+
+	assert(shards >= 1 && shards <= HOT_SHARDS_MAX && options->entries_max >= shards);
+	keys = aligned_alloc(64, sizeof *keys + shards * sizeof keys->shards[0]);
 	if (!keys)
 		return cs_fail_memory(err);
-	memset(keys, 0, sizeof *keys);
+	memset(keys, 0, sizeof *keys + shards * sizeof keys->shards[0]);
+	keys->options = *options;
+	keys->shard_entries = share;
+	keys->shard_bytes = options->bytes_max / shards;
+	keys->bucket_mask = buckets - 1;
 	/* Without entropy (never, once the system is up) the seed is an address: still nothing a client knows. */
 	if (getrandom(&keys->seed, sizeof keys->seed, GRND_NONBLOCK) != sizeof keys->seed)
 		keys->seed = (uintptr_t)keys;
-	for (size_t i = 0; i < HOT_SHARDS; i++)
+	for (size_t i = 0; i < shards; i++)
 		pthread_mutex_init(&keys->shards[i].lock, NULL);
+	for (size_t i = 0; i < shards; i++) {
+		keys->shards[i].buckets = calloc(buckets, sizeof keys->shards[i].buckets[0]);
+		if (!keys->shards[i].buckets) {
+			hot_keys_free(keys);
+			return cs_fail_memory(err);
+		}
+	}
 	*ret_keys = keys;
 	return CS_OK;
 }
@@ -62,16 +87,9 @@ void hot_keys_free(struct hot_keys *keys)
 {
 	if (!keys)
 		return;
-	for (size_t i = 0; i < HOT_SHARDS; i++) {
-		struct entry *entry = keys->shards[i].newest;
-
-		while (entry) {
-			struct entry *older = entry->older;
-
-			hot_value_release(entry->value);
-			free(entry);
-			entry = older;
-		}
+	hot_keys_clear(keys);
+	for (size_t i = 0; i < keys->options.shards; i++) {
+		free(keys->shards[i].buckets);
 		pthread_mutex_destroy(&keys->shards[i].lock);
 	}
 	free(keys);
@@ -101,7 +119,8 @@ struct hot_value *hot_value_new(struct slice content)
 
 	if (!value)
 		return NULL;
-	*value = (struct hot_value){.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .length = content.len};
+	*value = (struct hot_value){
+		.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .good_until_ms = HOT_NO_EXPIRY, .length = content.len};
 	if (content.len)
 		memcpy(value->content, content.ptr, content.len);
 	return value;
@@ -122,9 +141,26 @@ void hot_value_release(struct hot_value *value)
 		free(value);
 }
 
+enum cs_status hot_value_entry(const struct hot_value *value, int64_t now_ms, struct arena *arena,
+	struct kv_entry *ret_entry, struct cs_error *err)
+{
+	struct slice content = arena_copy(arena, slice_of(value->content, value->length));
+	bool expires = value->expires_at_ms != HOT_NO_EXPIRY;
+
+	if (!content.ptr)
+		return cs_fail_memory(err);
+	*ret_entry = (struct kv_entry){
+		.content = content,
+		.version = value->version,
+		.characters = value->characters,
+	};
+	kv_entry_set_ttl(ret_entry, expires ? value->expires_at_ms - now_ms : KV_TTL_NONE);
+	return CS_OK;
+}
+
 static struct shard *shard_of(struct hot_keys *keys, const struct hot_key *key)
 {
-	return &keys->shards[(key->hash >> 32) % HOT_SHARDS];
+	return &keys->shards[(key->hash >> 32) % keys->options.shards];
 }
 
 /* What an entry counts for: its bytes and the allocator's share. */
@@ -134,9 +170,9 @@ static size_t cost(const struct entry *entry)
 }
 
 /* The link that points to the entry, or to the end of its chain. */
-static struct entry **find(struct shard *shard, const struct hot_key *key)
+static struct entry **find(const struct hot_keys *keys, struct shard *shard, const struct hot_key *key)
 {
-	struct entry **link = &shard->buckets[key->hash % BUCKETS];
+	struct entry **link = &shard->buckets[key->hash & keys->bucket_mask];
 
 	while (*link && ((*link)->hash != key->hash || (*link)->length != key->length ||
 				memcmp((*link)->key, key->bytes, key->length) != 0))
@@ -170,15 +206,19 @@ static void drop(struct shard *shard, struct entry **link)
 	free(entry);
 }
 
-static void evict_oldest(struct shard *shard)
+static void drop_oldest(const struct hot_keys *keys, struct shard *shard)
 {
-	struct entry *oldest = shard->oldest;
-	struct entry **link = &shard->buckets[oldest->hash % BUCKETS];
+	struct entry **link = &shard->buckets[shard->oldest->hash & keys->bucket_mask];
 
-	while (*link != oldest)
+	while (*link != shard->oldest)
 		link = &(*link)->chain;
-	shard->evictions++;
 	drop(shard, link);
+}
+
+static void evict_oldest(const struct hot_keys *keys, struct shard *shard)
+{
+	shard->evictions++;
+	drop_oldest(keys, shard);
 }
 
 struct hot_value *hot_keys_get(struct hot_keys *keys, const struct hot_key *key)
@@ -188,7 +228,7 @@ struct hot_value *hot_keys_get(struct hot_keys *keys, const struct hot_key *key)
 	struct entry *entry;
 
 	pthread_mutex_lock(&shard->lock);
-	entry = *find(shard, key);
+	entry = *find(keys, shard, key);
 	if (entry) {
 		list_remove(shard, entry);
 		list_push(shard, entry);
@@ -211,17 +251,18 @@ uint64_t hot_keys_ticket(struct hot_keys *keys, const struct hot_key *key)
 }
 
 /* Replaces whatever was known. `fresh` is an entry with key and value, or NULL: forget. */
-static void put(struct shard *shard, const struct hot_key *key, struct entry *fresh)
+static void put(const struct hot_keys *keys, struct shard *shard, const struct hot_key *key, struct entry *fresh)
 {
-	struct entry **link = find(shard, key);
+	struct entry **link = find(keys, shard, key);
 
 	if (*link)
 		drop(shard, link);
 	if (!fresh)
 		return;
-	while (shard->count == SHARD_ENTRIES || (shard->count > 0 && shard->bytes + cost(fresh) > SHARD_BYTES))
-		evict_oldest(shard);
-	link = &shard->buckets[key->hash % BUCKETS];
+	while (shard->count == keys->shard_entries ||
+		(shard->count > 0 && shard->bytes + cost(fresh) > keys->shard_bytes))
+		evict_oldest(keys, shard);
+	link = &shard->buckets[key->hash & keys->bucket_mask];
 	fresh->chain = *link;
 	*link = fresh;
 	list_push(shard, fresh);
@@ -229,11 +270,11 @@ static void put(struct shard *shard, const struct hot_key *key, struct entry *fr
 	shard->bytes += cost(fresh);
 }
 
-static struct entry *entry_new(const struct hot_key *key, struct hot_value *value)
+static struct entry *entry_new(const struct hot_keys *keys, const struct hot_key *key, struct hot_value *value)
 {
 	struct entry *entry;
 
-	if (!value || value->length > HOT_VALUE_MAX)
+	if (!value || value->length > keys->options.value_max)
 		return NULL;
 	entry = malloc(sizeof *entry + key->length);
 	if (!entry)
@@ -249,7 +290,7 @@ static struct entry *entry_new(const struct hot_key *key, struct hot_value *valu
 void hot_keys_fill(struct hot_keys *keys, const struct hot_key *key, uint64_t ticket, struct hot_value *value)
 {
 	struct shard *shard = shard_of(keys, key);
-	struct entry *fresh = entry_new(key, value);
+	struct entry *fresh = entry_new(keys, key, value);
 	bool current;
 
 	if (!fresh)
@@ -257,7 +298,7 @@ void hot_keys_fill(struct hot_keys *keys, const struct hot_key *key, uint64_t ti
 	pthread_mutex_lock(&shard->lock);
 	current = shard->changes == ticket;
 	if (current)
-		put(shard, key, fresh);
+		put(keys, shard, key, fresh);
 	pthread_mutex_unlock(&shard->lock);
 	if (!current) {
 		hot_value_release(fresh->value);
@@ -268,18 +309,34 @@ void hot_keys_fill(struct hot_keys *keys, const struct hot_key *key, uint64_t ti
 void hot_keys_publish(struct hot_keys *keys, const struct hot_key *key, struct hot_value *value)
 {
 	struct shard *shard = shard_of(keys, key);
-	struct entry *fresh = entry_new(key, value);
+	struct entry *fresh = entry_new(keys, key, value);
 
 	pthread_mutex_lock(&shard->lock);
 	shard->changes++;
-	put(shard, key, fresh);
+	put(keys, shard, key, fresh);
 	pthread_mutex_unlock(&shard->lock);
+}
+
+void hot_keys_clear(struct hot_keys *keys)
+{
+	for (size_t i = 0; i < keys->options.shards; i++) {
+		struct shard *shard = &keys->shards[i];
+
+		pthread_mutex_lock(&shard->lock);
+		shard->changes++;
+		while (shard->oldest)
+			drop_oldest(keys, shard);
+		pthread_mutex_unlock(&shard->lock);
+	}
 }
 
 void hot_keys_stats(struct hot_keys *keys, struct hot_keys_stats *ret_stats)
 {
-	*ret_stats = (struct hot_keys_stats){.bytes = sizeof *keys};
-	for (size_t i = 0; i < HOT_SHARDS; i++) {
+	const size_t shards = keys->options.shards;
+
+	*ret_stats = (struct hot_keys_stats){
+		.bytes = sizeof *keys + shards * (sizeof *keys->shards + (keys->bucket_mask + 1) * sizeof(void *))};
+	for (size_t i = 0; i < shards; i++) {
 		struct shard *shard = &keys->shards[i];
 
 		pthread_mutex_lock(&shard->lock);

@@ -1,0 +1,150 @@
+/* doctor's look at Redis.
+ *
+ * One connection of its own, PING by way of the greeting, INFO, and one try of what the cache needs. What the server
+ * says of itself is enough: nothing is written, so it can be asked while it serves. The order of the judgements is that
+ * of their weight, and the first that holds is the finding. */
+#include "cli/doctor.h"
+
+#include "cli/backends.h"
+#include "remote/redis.h"
+
+struct redis_info {
+	struct slice text; /* "name:value\r\n" lines */
+	char version[64];
+};
+
+/* "" where it says nothing of it. */
+static struct slice info_of(const struct redis_info *info, const char *name)
+{
+	struct slice rest = info->text;
+
+	while (rest.ptr) {
+		struct slice value = slice_cut(&rest, '\n'), key = slice_cut(&value, ':');
+
+		if (value.ptr && slice_is(key, name))
+			return slice_trim(value);
+	}
+	return S("");
+}
+
+static void name_version(struct redis_info *info)
+{
+	struct slice version = info_of(info, "valkey_version");
+	const char *name = version.len > 0 ? "Valkey" : "Redis";
+
+	if (version.len == 0)
+		version = info_of(info, "redis_version");
+	snprintf(info->version, sizeof info->version, "%s %.*s", name, version.len > 40 ? 40 : (int)version.len,
+		version.ptr);
+}
+
+/* Can changes be told to the cache? The connection ends right after. */
+static bool can_track(const struct redis *redis, struct redis_connection *c, struct op *op, struct cs_error *err)
+{
+	const struct slice words[] = {S("CLIENT"), S("TRACKING"), S("ON"), S("BCAST"), S("PREFIX"), S("agent:")};
+	struct redis_reply reply;
+
+	if (redis_call(c, op, words, sizeof words / sizeof words[0], &reply, err) != CS_OK)
+		return false;
+	if (reply.kind != REDIS_ERROR)
+		return true;
+	/* RESP2 wants a connection to send to. Whoever is told so may use the command. */
+	if (memmem(reply.text.ptr, reply.text.len, "REDIRECT", 8))
+		return true;
+	(void)redis_reply_error(redis, &reply, err);
+	return false;
+}
+
+static void judge(const struct redis_info *info, struct slice address, struct finding *f)
+{
+	struct slice policy = info_of(info, "maxmemory_policy"), append = info_of(info, "aof_enabled");
+
+	if (slice_eq(info_of(info, "role"), S("slave"))) {
+		finding_say(f, FAULT, SLICE_FMT " is a replica (%s) and takes no writes", SLICE_ARG(address),
+			info->version);
+		finding_mend(f, "name the primary in REDIS_URL: " SLICE_FMT ":" SLICE_FMT,
+			SLICE_ARG(info_of(info, "master_host")), SLICE_ARG(info_of(info, "master_port")));
+	} else if (slice_eq(info_of(info, "loading"), S("1"))) {
+		finding_say(f, WARNING, SLICE_FMT " (%s) is loading its data", SLICE_ARG(address), info->version);
+		finding_mend(f, "wait; agent state is unavailable until it has");
+	} else if (policy.len > 0 && !slice_eq(policy, S("noeviction")) &&
+		   !slice_eq(info_of(info, "maxmemory"), S("0"))) {
+		finding_say(f, WARNING,
+			SLICE_FMT " (%s) throws keys away when its memory is full (maxmemory-policy " SLICE_FMT ")",
+			SLICE_ARG(address), info->version, SLICE_ARG(policy));
+		finding_mend(f, "CONFIG SET maxmemory-policy noeviction, and the same in its configuration: a write "
+				"then fails instead of another's state being lost");
+	} else if (slice_eq(append, S("0"))) {
+		finding_say(f, WARNING,
+			SLICE_FMT " (%s) keeps no append-only log: what was acknowledged since its last snapshot "
+				  "is lost when it ends",
+			SLICE_ARG(address), info->version);
+		finding_mend(f,
+			"CONFIG SET appendonly yes, and the same in its configuration; with appendfsync always an "
+			"acknowledged write survives a loss of power");
+	} else {
+		finding_say(f, FINE, SLICE_FMT " answers (%s)", SLICE_ARG(address), info->version);
+	}
+}
+
+static void examine(const struct redis *redis, struct redis_connection *c, struct op *op, struct finding *f)
+{
+	const struct slice ask_info = S("INFO"), address = redis_shown(redis);
+	struct redis_reply reply;
+	struct redis_info info = {0};
+	struct cs_error err;
+
+	if (redis_ping(c, op, &err) != CS_OK || redis_call(c, op, &ask_info, 1, &reply, &err) != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "see that REDIS_URL names a Redis that is well; contexts work meanwhile");
+		return;
+	}
+	if (reply.kind != REDIS_STRING) {
+		finding_say(f, FINE,
+			SLICE_FMT " answers; this user may not ask for INFO, so memory and persistence were not "
+				  "looked at",
+			SLICE_ARG(address));
+		return;
+	}
+	info.text = reply.text;
+	name_version(&info);
+	judge(&info, address, f);
+	if (f->verdict == FINE && !can_track(redis, c, op, &err)) {
+		finding_say(f, WARNING, "%s, but cannot tell of changes, so agent state is not cached: %s",
+			info.version, err.text);
+		finding_mend(f, "allow this user: ACL SETUSER NAME +client|id +client|tracking +subscribe "
+				"&__redis__:invalidate");
+	}
+}
+
+void doctor_check_redis(const struct config *config, struct arena *arena, struct finding *f)
+{
+	const struct redis_kv_options settings = backends_redis_options(config);
+	const struct redis_options options = {.url = settings.url,
+		.password = settings.password,
+		.connect_timeout_ms = settings.connect_timeout_ms,
+		.command_timeout_ms = settings.command_timeout_ms};
+	struct op op = {
+		.arena = arena, .principal = &principal_anonymous, .deadline_ns = OP_NO_DEADLINE, .may_wait = true};
+	struct redis_connection *c = NULL;
+	struct redis *redis = NULL;
+	struct cs_error err;
+
+	if (settings.url.len == 0) {
+		finding_say(f, FINE, "agent state is embedded (REDIS_URL is not set)");
+		return;
+	}
+	if (redis_new(&options, &redis, &err) != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "set REDIS_URL right, or leave it out to keep agent state in the data directory");
+	} else if (redis_connect(redis, &op, &c, &err) != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f,
+			"start it, or set REDIS_URL and REDIS_PASSWORD right; contexts work meanwhile, and agent "
+			"state comes back by itself");
+	} else {
+		examine(redis, c, &op, f);
+	}
+	redis_close(c);
+	redis_free(redis);
+}

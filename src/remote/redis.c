@@ -1,0 +1,370 @@
+/* One connection to Redis: greeting, round trips, messages.
+ *
+ * A round trip is: the commands are in one buffer already, one send, and recv until the replies are there. `owed` counts
+ * replies under way; any failure while it is not zero leaves the connection broken, for nobody could tell whose the
+ * next reply is. */
+#include "remote/redis.h"
+
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "base/buffer.h"
+#include "remote/redis_reply.h"
+#include "remote/wire.h"
+
+#define READ_BYTES (32u << 10)
+#define MS_NS      INT64_C(1000000)
+#define GREETING   3 /* commands at most */
+
+struct redis {
+	struct redis_url url; /* with the password that is used */
+	int64_t connect_timeout_ms, command_timeout_ms;
+};
+
+struct redis_connection {
+	const struct redis *redis;
+	int fd;
+	bool broken;
+	bool arrived; /* some of this round trip's bytes left */
+	bool cut;     /* the other end closed or reset it */
+	struct buffer out;
+	struct redis_intake in;
+};
+
+enum cs_status redis_new(const struct redis_options *options, struct redis **ret_redis, struct cs_error *err)
+{
+	struct redis *r = calloc(1, sizeof *r);
+	enum cs_status status = r ? redis_url_parse(options->url, &r->url, err) : cs_fail_memory(err);
+
+	if (status == CS_OK && !*r->url.password && options->password.len > 0) {
+		free(r->url.password);
+		r->url.password = strndup(options->password.ptr, options->password.len);
+		if (!r->url.password)
+			status = cs_fail_memory(err);
+	}
+	if (status != CS_OK) {
+		redis_free(r);
+		return status;
+	}
+	r->connect_timeout_ms = options->connect_timeout_ms;
+	r->command_timeout_ms = options->command_timeout_ms;
+	*ret_redis = r;
+	return CS_OK;
+}
+
+void redis_free(struct redis *r)
+{
+	if (!r)
+		return;
+	redis_url_release(&r->url);
+	free(r);
+}
+
+struct slice redis_shown(const struct redis *r)
+{
+	return slice_cstr(r->url.shown);
+}
+
+/* What ended a wait, as an error of ours. */
+static enum cs_status wire_error(
+	const struct redis *r, struct wire_result result, const char *doing, int64_t timeout_ms, struct cs_error *err)
+{
+	switch (result.end) {
+	case WIRE_UNWANTED:
+		return cs_fail(err, CS_TIMEOUT, "the time allowed for this call ran out while %s Redis at %s", doing,
+			r->url.shown);
+	case WIRE_LATE:
+		return cs_fail(err, CS_UNAVAILABLE, "gave up %s Redis at %s: it did not answer within %lld ms", doing,
+			r->url.shown, (long long)timeout_ms);
+	default:
+		return cs_fail(
+			err, CS_UNAVAILABLE, "%s Redis at %s failed: %s", doing, r->url.shown, wire_reason(result));
+	}
+}
+
+static enum cs_status cut_off(struct redis_connection *c, struct wire_result result, const char *doing,
+	int64_t timeout_ms, struct cs_error *err)
+{
+	c->cut = result.end == WIRE_CLOSED || result.end == WIRE_FAILED;
+	return wire_error(c->redis, result, doing, timeout_ms, err);
+}
+
+static enum cs_status protocol_error(const struct redis *r, const struct cs_error *why, struct cs_error *err)
+{
+	if (why->status != CS_UNAVAILABLE)
+		return cs_fail_memory(err);
+	return cs_fail(err, CS_UNAVAILABLE,
+		"what answers at %s does not speak as Redis does (%s): check host and port in REDIS_URL", r->url.shown,
+		why->text);
+}
+
+/* Reads until one reply is whole. */
+static enum cs_status next_reply(struct redis_connection *c, struct op *op, int64_t until_ns, int64_t timeout_ms,
+	struct redis_reply *ret_reply, struct cs_error *err)
+{
+	struct wire_wait wait = {op, until_ns};
+	struct cs_error why;
+
+	for (;;) {
+		char room[READ_BYTES];
+		struct wire_result result;
+		size_t received;
+		bool came = false;
+
+		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK)
+			return protocol_error(c->redis, &why, err);
+		if (came)
+			return CS_OK;
+		result = wire_receive(c->fd, room, sizeof room, wait, &received);
+		if (result.end != WIRE_OK)
+			return cut_off(c, result, "waiting for", timeout_ms, err);
+		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK)
+			return protocol_error(c->redis, &why, err);
+	}
+}
+
+static enum cs_status round_trip(struct redis_connection *c, struct op *op, int64_t timeout_ms,
+	struct redis_reply *replies, size_t count, struct cs_error *err)
+{
+	struct wire_wait wait = {op, clock_mono_ns() + timeout_ms * MS_NS};
+	struct wire_result result;
+	size_t sent;
+	enum cs_status status = buffer_status(&c->out, err);
+
+	c->arrived = false;
+	if (status != CS_OK) {
+		/* Nothing was sent, so nothing is owed. */
+		buffer_clear(&c->out);
+		return status;
+	}
+	result = wire_send(c->fd, buffer_slice(&c->out), wait, &sent);
+	buffer_clear(&c->out);
+	c->arrived = sent > 0;
+	if (result.end != WIRE_OK)
+		status = cut_off(c, result, "writing to", timeout_ms, err);
+	for (size_t i = 0; status == CS_OK && i < count; i++)
+		status = next_reply(c, op, wait.until_ns, timeout_ms, &replies[i], err);
+	c->broken = status != CS_OK;
+	return status;
+}
+
+/* A length line: printf costs more than the rest of a small command. */
+static void put_length(struct buffer *out, char kind, size_t length)
+{
+	char line[24], *at = line + sizeof line;
+
+	*--at = '\n';
+	*--at = '\r';
+	do
+		*--at = (char)('0' + length % 10);
+	while (length /= 10);
+	*--at = kind;
+	buffer_append(out, slice_of(at, (size_t)(line + sizeof line - at)));
+}
+
+void redis_ask(struct redis_connection *c, const struct slice *words, size_t count)
+{
+	put_length(&c->out, '*', count);
+	for (size_t i = 0; i < count; i++) {
+		put_length(&c->out, '$', words[i].len);
+		buffer_append(&c->out, words[i]);
+		buffer_append(&c->out, S("\r\n"));
+	}
+}
+
+enum cs_status redis_answers(
+	struct redis_connection *c, struct op *op, struct redis_reply *ret_replies, size_t count, struct cs_error *err)
+{
+	if (c->broken)
+		return cs_fail(err, CS_UNAVAILABLE, "the connection to Redis at %s is broken", c->redis->url.shown);
+	return round_trip(c, op, c->redis->command_timeout_ms, ret_replies, count, err);
+}
+
+enum cs_status redis_call(struct redis_connection *c, struct op *op, const struct slice *words, size_t count,
+	struct redis_reply *ret_reply, struct cs_error *err)
+{
+	redis_ask(c, words, count);
+	return redis_answers(c, op, ret_reply, 1, err);
+}
+
+bool redis_may_have_arrived(const struct redis_connection *c)
+{
+	return c->arrived;
+}
+
+bool redis_was_cut(const struct redis_connection *c)
+{
+	return c->cut;
+}
+
+const struct redis *redis_of(const struct redis_connection *c)
+{
+	return c->redis;
+}
+
+enum cs_status redis_unexpected(struct redis_connection *c, struct cs_error *err)
+{
+	c->broken = true;
+	return cs_fail(err, CS_UNAVAILABLE,
+		"what answers at %s does not answer as Redis does: check host and port in REDIS_URL",
+		c->redis->url.shown);
+}
+
+bool redis_is_broken(const struct redis_connection *c)
+{
+	return c->broken;
+}
+
+bool redis_is_quiet(const struct redis_connection *c)
+{
+	return !c->broken && redis_intake_is_empty(&c->in) && wire_is_quiet(c->fd);
+}
+
+enum cs_status redis_receive(struct redis_connection *c, struct op *op, int64_t until_ns, struct redis_reply *ret_reply,
+	bool *ret_came, struct cs_error *err)
+{
+	enum cs_status status;
+	struct cs_error why;
+
+	if (c->broken)
+		return cs_fail(err, CS_UNAVAILABLE, "the connection to Redis at %s is broken", c->redis->url.shown);
+	/* A message that has begun is owed the rest of it; its sender gets the time of a command. */
+	for (;;) {
+		char room[READ_BYTES];
+		struct wire_result result;
+		size_t received;
+		bool came = false;
+
+		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK) {
+			status = protocol_error(c->redis, &why, err);
+			break;
+		}
+		if (came) {
+			*ret_came = true;
+			return CS_OK;
+		}
+		if (!redis_intake_is_empty(&c->in)) {
+			int64_t timeout_ms = c->redis->command_timeout_ms;
+
+			status = next_reply(c, op, clock_mono_ns() + timeout_ms * MS_NS, timeout_ms, ret_reply, err);
+			*ret_came = status == CS_OK;
+			break;
+		}
+		result = wire_receive(c->fd, room, sizeof room, (struct wire_wait){op, until_ns}, &received);
+		if (result.end == WIRE_LATE) {
+			*ret_came = false;
+			return CS_OK;
+		}
+		if (result.end == WIRE_UNWANTED)
+			/* Nothing was under way: the connection is as good as before. */
+			return op_check(op, err);
+		if (result.end != WIRE_OK) {
+			status = cut_off(c, result, "listening to", 0, err);
+			break;
+		}
+		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK) {
+			status = protocol_error(c->redis, &why, err);
+			break;
+		}
+	}
+	c->broken = status != CS_OK;
+	return status;
+}
+
+/* Greeting. */
+
+static size_t ask_greeting(struct redis_connection *c)
+{
+	const struct redis_url *url = &c->redis->url;
+	struct slice auth[3] = {S("AUTH"), slice_cstr(url->user), slice_cstr(url->password)};
+	struct slice name[3] = {S("CLIENT"), S("SETNAME"), S(REDIS_CLIENT_NAME)};
+	char digits[8];
+	int length = snprintf(digits, sizeof digits, "%u", url->database);
+	struct slice database[2] = {S("SELECT"), slice_of(digits, (size_t)length)};
+	size_t asked = 1;
+
+	if (*url->user || *url->password) {
+		/* Without a user the form that servers before ACLs know too. */
+		auth[1] = *url->user ? auth[1] : auth[2];
+		redis_ask(c, auth, *url->user ? 3 : 2);
+		asked++;
+	}
+	if (url->database > 0) {
+		redis_ask(c, database, 2);
+		asked++;
+	}
+	redis_ask(c, name, 3);
+	return asked;
+}
+
+static enum cs_status greet(struct redis_connection *c, struct op *op, int64_t timeout_ms, struct cs_error *err)
+{
+	struct redis_reply replies[GREETING];
+	size_t asked = ask_greeting(c);
+	enum cs_status status = round_trip(c, op, timeout_ms, replies, asked, err);
+
+	/* The password was in there. */
+	explicit_bzero(c->out.ptr, c->out.cap);
+	/* A name is for people; a user that may not set one works as well. */
+	for (size_t i = 0; status == CS_OK && i < asked; i++)
+		if (replies[i].kind == REDIS_ERROR && !(i + 1 == asked && redis_reply_is(&replies[i], "NOPERM")))
+			status = redis_reply_error(c->redis, &replies[i], err);
+	return status;
+}
+
+enum cs_status redis_connect(
+	const struct redis *r, struct op *op, struct redis_connection **ret_connection, struct cs_error *err)
+{
+	struct wire_address address = {.host = r->url.host, .port = r->url.port, .path = r->url.path};
+	int64_t began_ns = clock_mono_ns();
+	struct wire_wait wait = {op, began_ns + r->connect_timeout_ms * MS_NS};
+	struct redis_connection *c = calloc(1, sizeof *c);
+	struct wire_result result;
+	int64_t left_ms;
+	enum cs_status status;
+
+	if (!c)
+		return cs_fail_memory(err);
+	c->redis = r;
+	c->fd = -1;
+	buffer_init(&c->out, REDIS_COMMAND_MAX);
+	if (!redis_intake_init(&c->in)) {
+		redis_close(c);
+		return cs_fail_memory(err);
+	}
+	result = wire_connect(&address, wait, &c->fd);
+	if (result.end == WIRE_OK) {
+		left_ms = r->connect_timeout_ms - (clock_mono_ns() - began_ns) / MS_NS;
+		status = greet(c, op, left_ms > 1 ? left_ms : 1, err);
+	} else {
+		status = wire_error(r, result, "connecting to", r->connect_timeout_ms, err);
+	}
+	if (status != CS_OK) {
+		redis_close(c);
+		return status;
+	}
+	*ret_connection = c;
+	return CS_OK;
+}
+
+void redis_close(struct redis_connection *c)
+{
+	if (!c)
+		return;
+	if (c->fd >= 0)
+		close(c->fd);
+	buffer_release(&c->out);
+	redis_intake_release(&c->in);
+	free(c);
+}
+
+enum cs_status redis_ping(struct redis_connection *c, struct op *op, struct cs_error *err)
+{
+	struct slice words[] = {S("PING")};
+	struct redis_reply reply;
+	enum cs_status status = redis_call(c, op, words, 1, &reply, err);
+
+	if (status == CS_OK && reply.kind == REDIS_ERROR)
+		status = redis_reply_error(c->redis, &reply, err);
+	return status;
+}
