@@ -114,12 +114,36 @@ static void run_form(struct server_process server, const char *title, struct fix
 	free(reply);
 }
 
+/* Opens a session of 2025-06-18 and writes the request that a client of it sends. */
+static void prepare_session(uint16_t port, struct fixed *request)
+{
+	static const char name[] = "\r\nMcp-Session-Id: ";
+	char headers[160], *reply, *id;
+	size_t length;
+
+	request->length = load_post(request->bytes, sizeof request->bytes, "/mcp", "",
+		"{\"jsonrpc\":\"2.0\",\"id\":0,\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-06-"
+		"18\","
+		"\"capabilities\":{},\"clientInfo\":{\"name\":\"bench\",\"version\":\"1\"}}}");
+	reply = load_once(port, request->bytes, request->length, &length);
+	id = strstr(reply, name);
+	if (!id)
+		die("the server opened no session");
+	id += sizeof name - 1;
+	snprintf(headers, sizeof headers, "MCP-Protocol-Version: 2025-06-18\r\nMcp-Session-Id: %.*s\r\n",
+		(int)strcspn(id, "\r"), id);
+	request->length = load_post(request->bytes, sizeof request->bytes, "/mcp", headers,
+		"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"tools/call\",\"params\":{\"name\":\"get_agent_state\","
+		"\"arguments\":{\"agent_id\":\"bench\",\"key\":\"current\"}}}");
+	free(reply);
+}
+
 int main(int argc, char **argv)
 {
 	size_t requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
 	char *directory = process_make_directory();
 	struct server_process server = process_serve(directory);
-	static struct fixed store, plain, rpc;
+	static struct fixed store, plain, rpc, session;
 	size_t length;
 
 	store.length = load_post(store.bytes, sizeof store.bytes, "/tools/update_scratchpad", "",
@@ -136,7 +160,9 @@ int main(int argc, char **argv)
 		"\"io.modelcontextprotocol/clientInfo\":{\"name\":\"bench\",\"version\":\"1\"},"
 		"\"io.modelcontextprotocol/clientCapabilities\":{}}}}");
 	run_form(server, "POST /tools/get_agent_state", &plain, requests);
-	run_form(server, "POST /mcp tools/call get_agent_state", &rpc, requests);
+	run_form(server, "POST /mcp tools/call get_agent_state, 2026-07-28", &rpc, requests);
+	prepare_session(server.port, &session);
+	run_form(server, "POST /mcp tools/call get_agent_state, 2025-06-18", &session, requests);
 	process_stop(server.pid);
 	process_remove_directory(directory);
 	return 0;

@@ -133,6 +133,10 @@ uint32_t json_find_huge(const struct json_doc *, uint32_t node);
  * when members stand in the same order, quadratic in the members of one object when not. */
 bool json_equal(const struct json_doc *, uint32_t a, const struct json_doc *, uint32_t b);
 
+/* -1, 0 or 1: how the two numbers compare, exactly: an integer equals a double only if the double is that integer, not the
+ * one nearest to it. False (and *ret_order untouched) if one is no number or JSON_HUGE. */
+bool json_number_order(const struct json_doc *, uint32_t a, const struct json_doc *, uint32_t b, int *ret_order);
+
 /* Writing. The writer puts commas itself; keys and values are appended in order. Compact form.
  *
  *     struct json_writer w = json_writer(&buffer);
@@ -165,15 +169,30 @@ void json_write_str(struct json_writer *, struct slice text);
 void json_write_i64(struct json_writer *, int64_t value);
 void json_write_u64(struct json_writer *, uint64_t value);
 void json_write_f64(struct json_writer *, double value);
-void json_write_bool(struct json_writer *, bool value);
-void json_write_null(struct json_writer *);
 /* A subtree of a document, compact, members in source order. */
 void json_write_node(struct json_writer *, const struct json_doc *, uint32_t node);
-/* Text that is already compact JSON (stored content, a schema of a table). */
-void json_write_raw(struct json_writer *, struct slice json);
 
-/* A key that is a name of ours: ASCII without '"', '\\' and control characters, so nothing in it is looked at. Inline,
- * as are those below, because the length of a literal is known where it stands. */
+/* Text that is already compact JSON (stored content, a schema of a table). Inline, as are those below, because the length
+ * of a literal is known where it stands. */
+static inline void json_write_raw(struct json_writer *w, struct slice json)
+{
+	if (w->comma)
+		buffer_byte(w->out, ',');
+	w->comma = true;
+	buffer_append(w->out, json);
+}
+
+static inline void json_write_bool(struct json_writer *w, bool value)
+{
+	json_write_raw(w, value ? S("true") : S("false"));
+}
+
+static inline void json_write_null(struct json_writer *w)
+{
+	json_write_raw(w, S("null"));
+}
+
+/* A key that is a name of ours: ASCII without '"', '\\' and control characters, so nothing in it is looked at. */
 static inline void json_write_name(struct json_writer *w, struct slice name)
 {
 	char *to = buffer_reserve(w->out, name.len + 3 + w->comma);

@@ -23,42 +23,58 @@ static inline const char *json_plain_scalar(const char *at, const char *end)
 	return at;
 }
 
-/* Writing stops at what must be escaped. */
-static inline bool json_must_escape(char c)
-{
-	return c == '"' || c == '\\' || (unsigned char)c < 0x20;
-}
-
-/* What stands behind the backslash for a byte that must be escaped; 0: it takes the form \u00XX. */
-static inline char json_escape_letter(char c)
-{
-	switch (c) {
-	case '\b': return 'b';
-	case '\t': return 't';
-	case '\n': return 'n';
-	case '\f': return 'f';
-	case '\r': return 'r';
-	default: return (unsigned char)c < 0x20 ? '\0' : c;
-	}
-}
+/* What stands behind the backslash for a byte that must be escaped: a letter, or 'u' for the form \u00XX. 0: nothing must. */
+static const char json_escapes[256] = {
+	[0x00 ... 0x07] = 'u',
+	['\b'] = 'b',
+	['\t'] = 't',
+	['\n'] = 'n',
+	[0x0B] = 'u',
+	['\f'] = 'f',
+	['\r'] = 'r',
+	[0x0E ... 0x1F] = 'u',
+	['"'] = '"',
+	['\\'] = '\\',
+};
 
 /* Bytes that escapes add to the text. */
 static inline size_t json_escape_growth_scalar(const char *at, const char *end)
 {
 	size_t more = 0;
 
-	for (; at < end; at++)
-		if (json_must_escape(*at))
-			more += json_escape_letter(*at) ? 1 : 5;
+	for (; at < end; at++) {
+		char escape = json_escapes[(unsigned char)*at];
+
+		if (escape)
+			more += escape == 'u' ? 5 : 1;
+	}
 	return more;
 }
 
-/* Copies up to the first byte that must be escaped, or to `end`, and moves *at there; returns the end of the copy. At
- * `to` there is room for all of [*at, end). */
-static inline char *json_copy_plain_scalar(char *to, const char **at, const char *end)
+/* Writes the escape of one byte; returns its end. */
+static inline char *json_put_escape(char *to, char c)
 {
-	while (*at < end && !json_must_escape(**at))
-		*to++ = *(*at)++;
+	static const char hex[] = "0123456789abcdef";
+
+	*to++ = '\\';
+	*to++ = json_escapes[(unsigned char)c];
+	if (to[-1] != 'u')
+		return to;
+	to[0] = to[1] = '0';
+	to[2] = hex[(unsigned char)c >> 4];
+	to[3] = hex[(unsigned char)c & 15];
+	return to + 4;
+}
+
+/* Copies the text with its escapes and returns the end of the copy. At `to` there is room for exactly that. */
+static inline char *json_copy_escaped_scalar(char *to, const char *at, const char *end)
+{
+	for (; at < end; at++) {
+		if (json_escapes[(unsigned char)*at])
+			to = json_put_escape(to, *at);
+		else
+			*to++ = *at;
+	}
 	return to;
 }
 
@@ -116,19 +132,25 @@ static inline size_t json_escape_growth(const char *at, const char *end)
 	return more + json_escape_growth_scalar(at, end);
 }
 
-static inline char *json_copy_plain(char *to, const char **at, const char *end)
+/* A block is looked at once, however many escapes are in it: JSON quoted as text has one every few bytes. Between them
+ * sixteen bytes are copied at a time, of which the next copy overwrites what was too much. So the last 32 bytes of the
+ * text are left to the scalar twin: of any earlier byte, sixteen can be read, and as many written. */
+static inline char *json_copy_escaped(char *to, const char *at, const char *end)
 {
-	for (; end - *at >= 16; *at += 16, to += 16) {
-		__m128i block = _mm_loadu_si128((const __m128i *)(const void *)*at);
-		unsigned bits = json_escape_bits(block);
+	for (; end - at >= 32; at += 16) {
+		unsigned bits = json_escape_bits(_mm_loadu_si128((const __m128i *)(const void *)at)), from = 0;
 
-		_mm_storeu_si128((__m128i *)(void *)to, block);
-		if (bits) {
-			*at += __builtin_ctz(bits);
-			return to + __builtin_ctz(bits);
+		for (; bits; bits &= bits - 1) {
+			unsigned stop = (unsigned)__builtin_ctz(bits);
+
+			memcpy(to, at + from, 16);
+			to = json_put_escape(to + (stop - from), at[stop]);
+			from = stop + 1;
 		}
+		memcpy(to, at + from, 16);
+		to += 16 - from;
 	}
-	return json_copy_plain_scalar(to, at, end);
+	return json_copy_escaped_scalar(to, at, end);
 }
 
 #else
@@ -143,9 +165,9 @@ static inline size_t json_escape_growth(const char *at, const char *end)
 	return json_escape_growth_scalar(at, end);
 }
 
-static inline char *json_copy_plain(char *to, const char **at, const char *end)
+static inline char *json_copy_escaped(char *to, const char *at, const char *end)
 {
-	return json_copy_plain_scalar(to, at, end);
+	return json_copy_escaped_scalar(to, at, end);
 }
 
 #endif

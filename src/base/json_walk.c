@@ -112,20 +112,57 @@ static bool is_number(const struct json_node *n)
 	return n->type == JSON_INT || n->type == JSON_UINT || n->type == JSON_DOUBLE;
 }
 
-/* Exact: an integer equals a double only if the double is that integer, not the one nearest to it. */
-static bool number_equal(const struct json_node *a, const struct json_node *b)
+static int order_of(int64_t a, int64_t b)
+{
+	return (a > b) - (a < b);
+}
+
+/* An unsigned node is above every signed one. */
+static int integer_order(const struct json_node *a, const struct json_node *b)
+{
+	if (a->type != b->type)
+		return a->type == JSON_UINT ? 1 : -1;
+	return a->type == JSON_INT ? order_of(a->i64, b->i64) : (a->u64 > b->u64) - (a->u64 < b->u64);
+}
+
+/* By the double's whole part, which an integer can be if it is in range, and then by its fraction. */
+static int integer_double_order(const struct json_node *integer, double number)
+{
+	struct json_node whole = {.type = JSON_INT};
+	double rest = number - trunc(number);
+	int order;
+
+	if (number >= TWO_64)
+		return -1;
+	if (number < -TWO_63)
+		return 1;
+	if (number >= TWO_63) {
+		whole.type = JSON_UINT;
+		whole.u64 = (uint64_t)number;
+	} else {
+		whole.i64 = (int64_t)number;
+	}
+	order = integer_order(integer, &whole);
+	return order ? order : (rest < 0) - (rest > 0);
+}
+
+static int number_order(const struct json_node *a, const struct json_node *b)
 {
 	if (a->type == JSON_DOUBLE && b->type == JSON_DOUBLE)
-		return a->f64 == b->f64;
+		return (a->f64 > b->f64) - (a->f64 < b->f64);
 	if (a->type == JSON_DOUBLE)
-		return number_equal(b, a);
-	if (b->type != JSON_DOUBLE)
-		return a->type == b->type && a->u64 == b->u64;
-	if (b->f64 != trunc(b->f64))
+		return -integer_double_order(b, a->f64);
+	return b->type == JSON_DOUBLE ? integer_double_order(a, b->f64) : integer_order(a, b);
+}
+
+bool json_number_order(const struct json_doc *da, uint32_t a, const struct json_doc *db, uint32_t b, int *ret_order)
+{
+	const struct json_node *na = json_node_at(da, a), *nb = json_node_at(db, b);
+
+	if (!is_number(na) || !is_number(nb))
 		return false;
-	if (a->type == JSON_INT)
-		return b->f64 >= -TWO_63 && b->f64 < TWO_63 && (int64_t)b->f64 == a->i64;
-	return b->f64 >= 0 && b->f64 < TWO_64 && (uint64_t)b->f64 == a->u64;
+	*ret_order = number_order(na, nb);
+	return true;
 }
 
 static bool array_equal(const struct json_doc *da, uint32_t a, const struct json_doc *db, uint32_t b)
@@ -161,7 +198,7 @@ bool json_equal(const struct json_doc *da, uint32_t a, const struct json_doc *db
 	const struct json_node *na = json_node_at(da, a), *nb = json_node_at(db, b);
 
 	if (is_number(na) && is_number(nb))
-		return number_equal(na, nb);
+		return number_order(na, nb) == 0;
 	if (na->type != nb->type)
 		return false;
 	if (na->type == JSON_STRING || na->type == JSON_HUGE)

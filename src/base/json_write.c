@@ -58,23 +58,6 @@ void json_end_array(struct json_writer *w)
 	end(w, ']');
 }
 
-/* Returns the end. */
-static char *put_escape(char *to, char c)
-{
-	static const char hex[] = "0123456789abcdef";
-	char letter = json_escape_letter(c);
-
-	*to++ = '\\';
-	if (letter) {
-		*to++ = letter;
-		return to;
-	}
-	memcpy(to, "u00", 3);
-	to[3] = hex[(unsigned char)c >> 4];
-	to[4] = hex[(unsigned char)c & 15];
-	return to + 5;
-}
-
 /* Measured first, so that room is asked for once and the copy needs no check. */
 void json_quote(struct buffer *out, struct slice text)
 {
@@ -87,15 +70,11 @@ void json_quote(struct buffer *out, struct slice text)
 		return;
 	}
 	*to++ = '"';
-	if (more == 0 && text.len > 0) {
+	if (more > 0) {
+		to = json_copy_escaped(to, at, end);
+	} else if (text.len > 0) {
 		memcpy(to, at, text.len);
 		to += text.len;
-		at = end;
-	}
-	while (at < end) {
-		to = json_copy_plain(to, &at, end);
-		if (at < end)
-			to = put_escape(to, *at++);
 	}
 	*to++ = '"';
 	out->len = (size_t)(to - out->ptr);
@@ -113,12 +92,6 @@ void json_write_str(struct json_writer *w, struct slice text)
 {
 	before_value(w);
 	json_quote(w->out, text);
-}
-
-void json_write_raw(struct json_writer *w, struct slice json)
-{
-	before_value(w);
-	buffer_append(w->out, json);
 }
 
 void json_write_u64(struct json_writer *w, uint64_t value)
@@ -153,16 +126,6 @@ void json_write_f64(struct json_writer *w, double value)
 		return;
 	}
 	json_write_raw(w, slice_of(text, json_format_double(text, value)));
-}
-
-void json_write_bool(struct json_writer *w, bool value)
-{
-	json_write_raw(w, value ? S("true") : S("false"));
-}
-
-void json_write_null(struct json_writer *w)
-{
-	json_write_raw(w, S("null"));
 }
 
 /* Containers are opened only. */

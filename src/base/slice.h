@@ -63,10 +63,13 @@ static inline struct slice slice_from(struct slice text, size_t start)
 
 bool slice_same_letters(const char *a, const char *b, size_t len);
 
-/* ASCII letters compared without case (HTTP header names, log levels). Cheapest where they are written alike. */
+/* ASCII letters compared without case (HTTP header names, log levels). Cheapest where they are written alike, and where
+ * the first letters differ. */
 static inline bool slice_eq_nocase(struct slice a, struct slice b)
 {
-	return slice_eq(a, b) || (a.len == b.len && slice_same_letters(a.ptr, b.ptr, a.len));
+	if (a.len != b.len || (b.len > 0 && (a.ptr[0] ^ b.ptr[0]) & ~0x20))
+		return false;
+	return slice_eq(a, b) || slice_same_letters(a.ptr, b.ptr, a.len);
 }
 
 /* Byte order, then length: <0, 0, >0. */

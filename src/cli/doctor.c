@@ -138,8 +138,7 @@ static void check_integrity(const struct patient *p, struct finding *f)
 		finding_say(f, FINE, "no store yet");
 	} else if (engine_check(p->dir, &err) != CS_OK) {
 		finding_say(f, FAULT, "%s", err.text);
-		finding_mend(f,
-			"stop every " CS_NAME " on this directory, keep a copy of it, and put a backup in its place");
+		finding_mend(f, "stop every " CS_NAME " on this directory and keep a copy of it before anything else");
 	} else {
 		finding_say(f, FINE, "every page, index and row is sound");
 	}

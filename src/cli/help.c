@@ -7,7 +7,7 @@
 #include "base/version.h"
 
 #define COLUMN 26
-#define WIDTH  96
+#define WIDTH  80
 
 const struct help_example help_examples[] = {
 	{CS_NAME " serve", "serve MCP over HTTP on http://127.0.0.1:8000/mcp"},
@@ -112,7 +112,7 @@ static void put_settings(FILE *out)
 
 void help_overview(FILE *out)
 {
-	fputs(CS_NAME " " CS_VERSION ": a shared memory for AI agents, over the Model Context Protocol\n\n"
+	fputs(CS_NAME " " CS_VERSION ": a shared memory for AI agents (Model Context Protocol)\n\n"
 		      "usage: " CS_NAME " COMMAND [OPTIONS] [WORDS]\n\ncommands\n",
 		out);
 	for (size_t i = 0; i < command_row_count; i++)
@@ -142,7 +142,7 @@ void help_of(FILE *out, const struct command *command)
 		put_entry(out, flag, o->help);
 	}
 	if (!command->plain)
-		fputs("\nSettings (--data-dir, --config and all others) are listed by " CS_NAME " --help.\n", out);
+		fputs("\nSettings (--data-dir, --config and others) are listed by " CS_NAME " --help.\n", out);
 }
 
 enum cli_exit help_command(struct invocation *inv)

@@ -83,6 +83,7 @@ static enum cs_status show_results(struct caller *c, struct cs_error *err)
 	size_t shown = 0;
 
 	table_init(&table, &c->arena, headings);
+	table.last_is_text = true;
 	for (uint32_t r = results == JSON_NONE ? JSON_NONE : json_first(&c->doc, results); r != JSON_NONE;
 		r = json_next(&c->doc, results, r)) {
 		double score = 0;

@@ -12,7 +12,9 @@
 #include <wchar.h>
 
 #define GAP           2
-#define NARROWEST     8 /* a column is not cut below this */
+#define NARROWEST     8  /* a column is not cut below this */
+#define TEXT_BESIDE   32 /* columns that text must have to stand beside the others */
+#define TEXT_INDENT   4
 #define WIDTH_UNKNOWN 80
 
 bool screen_is_terminal(void)
@@ -163,12 +165,28 @@ static void fit(size_t *widths, size_t columns, size_t room)
 	}
 }
 
-static void put_row(const struct table *t, const struct slice *cells, const size_t *widths)
+/* Where text is to be read and little of it would be left, all of it goes on a line of its own. */
+static bool text_goes_below(const struct table *t, const size_t *widths, size_t room)
+{
+	size_t others = GAP * (t->columns - 1), text = widths[t->columns - 1];
+
+	if (!t->last_is_text)
+		return false;
+	for (size_t i = 0; i + 1 < t->columns; i++)
+		others += widths[i];
+	return others + text > room && others + TEXT_BESIDE > room;
+}
+
+static void put_row(const struct table *t, const struct slice *cells, const size_t *widths, bool text_below)
 {
 	for (size_t i = 0; i < t->columns; i++) {
-		size_t width = put_cut(cells[i], widths[i], false);
+		bool last = i + 1 == t->columns;
+		size_t width;
 
-		if (i + 1 < t->columns)
+		if (last && text_below)
+			printf("\n%*s", TEXT_INDENT, "");
+		width = put_cut(cells[i], widths[i], false);
+		if (!last && !(text_below && i + 2 == t->columns))
 			printf("%*s", (int)(widths[i] - width + GAP), "");
 	}
 	putchar('\n');
@@ -176,8 +194,9 @@ static void put_row(const struct table *t, const struct slice *cells, const size
 
 void table_print(const struct table *t)
 {
-	size_t widths[TABLE_COLUMNS_MAX];
+	size_t widths[TABLE_COLUMNS_MAX], room = screen_columns();
 	struct slice headings[TABLE_COLUMNS_MAX];
+	bool text_below;
 
 	assert(t->columns > 0);
 	for (size_t i = 0; i < t->columns; i++) {
@@ -189,10 +208,13 @@ void table_print(const struct table *t)
 			widths[i] = width > widths[i] ? width : widths[i];
 		}
 	}
-	fit(widths, t->columns, screen_columns());
+	text_below = text_goes_below(t, widths, room);
+	fit(widths, t->columns - text_below, room);
+	if (text_below)
+		fit(&widths[t->columns - 1], 1, room > TEXT_INDENT ? room - TEXT_INDENT : 0);
 	screen_bold(true);
-	put_row(t, headings, widths);
+	put_row(t, headings, widths, text_below);
 	screen_bold(false);
 	for (size_t row = 0; row < t->rows; row++)
-		put_row(t, t->cells + row * t->columns, widths);
+		put_row(t, t->cells + row * t->columns, widths, text_below);
 }

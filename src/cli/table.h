@@ -1,7 +1,8 @@
 /* Results for people: tables that fit the terminal, and text that cannot harm it.
  *
- * On a terminal a table is as wide as the window at most (the widest column gives way, cut text ends in an ellipsis)
- * and headings are bold unless NO_COLOR is set (no-color.org). Elsewhere nothing is cut or coloured, so that a pipe
+ * On a terminal a table is as wide as the window at most (text in the last column goes on a line of its own where it is
+ * long, then the widest column gives way; cut text ends in an ellipsis) and headings are bold unless NO_COLOR is set
+ * (no-color.org). Elsewhere nothing is cut or coloured, so that a pipe
  * sees whole values. What is stored may be anything: control characters are shown as spaces, so no stored text can move
  * the cursor or colour what follows. Threads: the main one. Output goes to standard output. */
 #ifndef CS_CLI_TABLE_H
@@ -18,7 +19,8 @@ struct table {
 	size_t columns;
 	struct slice *cells; /* rows * columns */
 	size_t rows;
-	size_t room; /* in rows */
+	size_t room;       /* in rows */
+	bool last_is_text; /* the last column is to be read, the others to be copied; set behind table_init */
 };
 
 /* `headings` end with NULL; at most TABLE_COLUMNS_MAX. */

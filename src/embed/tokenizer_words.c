@@ -21,137 +21,15 @@ struct splitter {
 	char bytes[WORD_BYTES_MAX];
 };
 
-/* Of ASCII: what a letter, digit or other plain character becomes; 0 for the rest. The reference counts all ASCII that is
- * neither letter, digit, space nor control as punctuation. */
-static const char small_ascii[2][128] = {
-	{
-		['0'] = '0',
-		'1',
-		'2',
-		'3',
-		'4',
-		'5',
-		'6',
-		'7',
-		'8',
-		'9',
-		['A'] = 'A',
-		'B',
-		'C',
-		'D',
-		'E',
-		'F',
-		'G',
-		'H',
-		'I',
-		'J',
-		'K',
-		'L',
-		'M',
-		'N',
-		'O',
-		'P',
-		'Q',
-		'R',
-		'S',
-		'T',
-		'U',
-		'V',
-		'W',
-		'X',
-		'Y',
-		'Z',
-		['a'] = 'a',
-		'b',
-		'c',
-		'd',
-		'e',
-		'f',
-		'g',
-		'h',
-		'i',
-		'j',
-		'k',
-		'l',
-		'm',
-		'n',
-		'o',
-		'p',
-		'q',
-		'r',
-		's',
-		't',
-		'u',
-		'v',
-		'w',
-		'x',
-		'y',
-		'z',
-	},
-	{
-		['0'] = '0',
-		'1',
-		'2',
-		'3',
-		'4',
-		'5',
-		'6',
-		'7',
-		'8',
-		'9',
-		['A'] = 'a',
-		'b',
-		'c',
-		'd',
-		'e',
-		'f',
-		'g',
-		'h',
-		'i',
-		'j',
-		'k',
-		'l',
-		'm',
-		'n',
-		'o',
-		'p',
-		'q',
-		'r',
-		's',
-		't',
-		'u',
-		'v',
-		'w',
-		'x',
-		'y',
-		'z',
-		['a'] = 'a',
-		'b',
-		'c',
-		'd',
-		'e',
-		'f',
-		'g',
-		'h',
-		'i',
-		'j',
-		'k',
-		'l',
-		'm',
-		'n',
-		'o',
-		'p',
-		'q',
-		'r',
-		's',
-		't',
-		'u',
-		'v',
-		'w',
-		'x',
-		'y',
-		'z',
-	},
+/* ASCII that is a letter or digit; in a capital, the bit that makes it small stands too. The reference counts all ASCII
+ * that is neither letter, digit, space nor control as punctuation. */
+#define PLAIN 0x80
+#define SMALL 0x20
+
+static const uint8_t ascii_kinds[128] = {
+	['0' ... '9'] = PLAIN,
+	['a' ... 'z'] = PLAIN,
+	['A' ... 'Z'] = PLAIN | SMALL,
 };
 
 static size_t utf8_write(uint32_t scalar, char *out)
@@ -315,13 +193,13 @@ static enum cs_status add_char(struct splitter *s, uint32_t scalar)
 /* The plain ASCII at `at`, perhaps none; returns where it ends. */
 static const char *add_plain_ascii(struct splitter *s, const char *at, const char *end)
 {
-	const char *small = small_ascii[s->lowercase];
+	const uint8_t change = s->lowercase ? SMALL : 0;
 	const char *from = at;
-	char byte;
+	uint8_t kind;
 
-	for (; at < end && (unsigned char)*at < 0x80 && (byte = small[(unsigned char)*at]); at++) {
+	for (; at < end && (unsigned char)*at < 0x80 && (kind = ascii_kinds[(unsigned char)*at]); at++) {
 		if (s->chars++ < WORD_CHARS_MAX)
-			s->bytes[s->len++] = byte;
+			s->bytes[s->len++] = (char)(*at | (kind & change));
 	}
 	if (at > from)
 		s->run = 0;

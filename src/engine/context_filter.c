@@ -278,19 +278,10 @@ enum cs_status filter_bind(const struct filter *filter, struct sql *sql, sqlite3
 static bool order(const struct json_doc *a, uint32_t at, const struct json_doc *b, int *ret_order)
 {
 	struct slice ta, tb;
-	int64_t ia, ib;
-	double fa, fb;
 
-	if (json_type_of(a, at) == JSON_STRING && json_type_of(b, 0) == JSON_STRING && json_str(a, at, &ta) &&
-		json_str(b, 0, &tb))
-		*ret_order = slice_compare(ta, tb);
-	else if (json_type_of(a, at) == JSON_INT && json_type_of(b, 0) == JSON_INT && json_i64(a, at, &ia) &&
-		 json_i64(b, 0, &ib))
-		*ret_order = (ia > ib) - (ia < ib);
-	else if (json_f64(a, at, &fa) && json_f64(b, 0, &fb))
-		*ret_order = (fa > fb) - (fa < fb);
-	else
-		return false;
+	if (!json_str(a, at, &ta) || !json_str(b, 0, &tb))
+		return json_number_order(a, at, b, 0, ret_order);
+	*ret_order = slice_compare(ta, tb);
 	return true;
 }
 
@@ -299,8 +290,6 @@ static bool equals(const struct json_doc *doc, uint32_t at, const struct json_do
 	enum json_type a = json_type_of(doc, at), b = json_type_of(wanted, 0);
 	int by;
 
-	if (a == JSON_UINT && b == JSON_UINT)
-		return doc->nodes[at].u64 == wanted->nodes[0].u64;
 	if (order(doc, at, wanted, &by))
 		return by == 0;
 	return a == b && (a == JSON_NULL || a == JSON_FALSE || a == JSON_TRUE);

@@ -6,7 +6,9 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/wait.h"
 #include "engine/context_filter.h"
+#include "engine/text_score.h"
 
 struct readers {
 	const char *path;
@@ -21,16 +23,12 @@ struct readers {
 enum cs_status readers_new(const char *path, struct readers **ret_readers, struct cs_error *err)
 {
 	struct readers *r = calloc(1, sizeof *r);
-	pthread_condattr_t attr;
 
 	if (!r)
 		return cs_fail_memory(err);
 	r->path = path;
 	pthread_mutex_init(&r->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&r->freed, &attr);
-	pthread_condattr_destroy(&attr);
+	wait_cond_init(&r->freed);
 	*ret_readers = r;
 	return CS_OK;
 }
@@ -54,21 +52,9 @@ static enum cs_status wait_for_one(struct readers *r, const struct op *op, struc
 {
 	enum cs_status status = op_check(op, err);
 
-	if (status != CS_OK)
-		return status;
-	if (op->deadline_ns == OP_NO_DEADLINE) {
-		pthread_cond_wait(&r->freed, &r->lock);
-	} else {
-		int64_t left = op->deadline_ns - clock_mono_ns();
-		struct timespec at;
-
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		left = (left < 0 ? 0 : left) + at.tv_nsec;
-		at.tv_sec += left / 1000000000;
-		at.tv_nsec = left % 1000000000;
-		pthread_cond_timedwait(&r->freed, &r->lock, &at);
-	}
-	return CS_OK;
+	if (status == CS_OK)
+		(void)wait_until(&r->freed, &r->lock, op->deadline_ns);
+	return status;
 }
 
 /* *ret_sql is NULL when the caller is to open a new one; its place is counted already. */
@@ -104,6 +90,8 @@ static enum cs_status open_one(struct readers *r, struct sql **ret_sql, struct c
 
 	if (status == CS_OK) {
 		status = filter_register(sql, err);
+		if (status == CS_OK)
+			status = text_score_register(sql, err);
 		if (status != CS_OK)
 			sql_close(sql);
 	}

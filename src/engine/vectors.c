@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <stdlib.h>
 
+#include "base/wait.h"
 #include "vector/kernels.h"
 
 #define CHUNK_ROWS      256
@@ -50,7 +51,6 @@ struct vectors {
 enum cs_status vectors_new(struct readers *readers, struct vectors **ret_vectors, struct cs_error *err)
 {
 	struct vectors *v = calloc(1, sizeof *v);
-	pthread_condattr_t cond;
 	pthread_rwlockattr_t lock;
 
 	if (!v)
@@ -58,10 +58,7 @@ enum cs_status vectors_new(struct readers *readers, struct vectors **ret_vectors
 	v->readers = readers;
 	v->bytes_max = VECTORS_MEMORY_DEFAULT;
 	pthread_mutex_init(&v->load_lock, NULL);
-	pthread_condattr_init(&cond);
-	pthread_condattr_setclock(&cond, CLOCK_MONOTONIC);
-	pthread_cond_init(&v->load_done, &cond);
-	pthread_condattr_destroy(&cond);
+	wait_cond_init(&v->load_done);
 	pthread_rwlockattr_init(&lock);
 	pthread_rwlockattr_setkind_np(&lock, PTHREAD_RWLOCK_PREFER_WRITER_NONRECURSIVE_NP);
 	pthread_rwlock_init(&v->lock, &lock);
@@ -398,22 +395,9 @@ static enum cs_status await_loader(struct vectors *v, const struct op *op, struc
 {
 	enum cs_status status = op_check(op, err);
 
-	if (status != CS_OK)
-		return status;
-	if (op->deadline_ns == OP_NO_DEADLINE) {
-		pthread_cond_wait(&v->load_done, &v->load_lock);
-	} else {
-		/* clock_mono_ns may be shifted in tests; the wait is as long as the difference on the real clock. */
-		int64_t left = op->deadline_ns - clock_mono_ns();
-		struct timespec at;
-
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		left = (left < 0 ? 0 : left) + at.tv_nsec;
-		at.tv_sec += left / 1000000000;
-		at.tv_nsec = left % 1000000000;
-		pthread_cond_timedwait(&v->load_done, &v->load_lock, &at);
-	}
-	return CS_OK;
+	if (status == CS_OK)
+		(void)wait_until(&v->load_done, &v->load_lock, op->deadline_ns);
+	return status;
 }
 
 static bool is_ready(struct vectors *v, bool *ret_begun)

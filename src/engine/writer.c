@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "base/metrics.h"
+#include "base/wait.h"
 #include "engine/sweep.h"
 
 #define GROUP_MAX        512                /* jobs in one commit */
@@ -341,7 +342,6 @@ static void idle_work(struct writer *w)
 static void sleep_until_due(struct writer *w)
 {
 	int64_t until = w->idle_at_ns;
-	struct timespec at;
 
 	if (w->sweep_at_ms != WRITER_NEVER) {
 		int64_t wait_ms = w->sweep_at_ms - clock_wall_ms();
@@ -353,18 +353,7 @@ static void sleep_until_due(struct writer *w)
 		until = sweep_ns < until ? sweep_ns : until;
 	}
 	w->asleep = true;
-	if (until == WRITER_NEVER) {
-		pthread_cond_wait(&w->wake, &w->lock);
-	} else {
-		/* clock_mono_ns may be shifted in tests; the wait is as long as the difference on the real clock. */
-		int64_t left = until - clock_mono_ns();
-
-		clock_gettime(CLOCK_MONOTONIC, &at);
-		left = left < 0 ? 0 : left + at.tv_nsec;
-		at.tv_sec += left / 1000000000;
-		at.tv_nsec = left % 1000000000;
-		pthread_cond_timedwait(&w->wake, &w->lock, &at);
-	}
+	(void)wait_until(&w->wake, &w->lock, until);
 	w->asleep = false;
 }
 
@@ -426,14 +415,10 @@ static void *writer_main(void *self)
 
 static enum cs_status start(struct writer *w, struct cs_error *err)
 {
-	pthread_condattr_t attr;
 	int code;
 
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_condattr_init(&attr);
-	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
-	pthread_cond_init(&w->wake, &attr);
-	pthread_condattr_destroy(&attr);
+	wait_cond_init(&w->wake);
 	code = pthread_create(&w->thread, NULL, writer_main, w);
 	if (code == 0) {
 		pthread_setname_np(w->thread, "writer");

@@ -41,10 +41,9 @@ static enum dispatch_result reply_invalid(struct request *r, struct buffer *out,
 /* What every result of a revision carries besides its own members; then the result's and the message's end. */
 static void end_result(struct request *r, struct json_writer *w)
 {
-	if (r->revision->complete_results) {
-		json_key_raw(w, "resultType", S("\"complete\""));
-		json_key_raw(w, "_meta", S("{\"io.modelcontextprotocol/serverInfo\":" TITLED "}"));
-	}
+	if (r->revision->complete_results) /* both members are constant, and one text */
+		json_key_raw(w, "resultType",
+			S("\"complete\",\"_meta\":{\"io.modelcontextprotocol/serverInfo\":" TITLED "}"));
 	json_end_object(w);
 	json_end_object(w);
 	r->http = 200;

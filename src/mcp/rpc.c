@@ -120,18 +120,25 @@ void rpc_write_id(struct json_writer *w, const struct json_doc *doc, uint32_t id
 {
 	if (id == JSON_NONE)
 		json_write_null(w);
+	else if (json_type_of(doc, id) == JSON_INT)
+		json_write_i64(w, doc->nodes[id].i64);
 	else if (json_type_of(doc, id) == JSON_HUGE)
 		json_write_raw(w, doc->nodes[id].text);
 	else
 		json_write_node(w, doc, id);
 }
 
-void rpc_begin_result(struct json_writer *w, const struct json_doc *doc, uint32_t id)
+/* {"jsonrpc":"2.0","id":ID */
+static void begin_message(struct json_writer *w, const struct json_doc *doc, uint32_t id)
 {
 	json_begin_object(w);
-	json_key_raw(w, "jsonrpc", S("\"2.0\""));
-	json_write_name(w, S("id"));
+	buffer_append(w->out, S("\"jsonrpc\":\"2.0\",\"id\":"));
 	rpc_write_id(w, doc, id);
+}
+
+void rpc_begin_result(struct json_writer *w, const struct json_doc *doc, uint32_t id)
+{
+	begin_message(w, doc, id);
 	json_write_name(w, S("result"));
 }
 
@@ -152,10 +159,7 @@ void rpc_write_error(struct buffer *out, const struct json_doc *doc, uint32_t id
 {
 	struct json_writer w = json_writer(out);
 
-	json_begin_object(&w);
-	json_key_raw(&w, "jsonrpc", S("\"2.0\""));
-	json_write_name(&w, S("id"));
-	rpc_write_id(&w, doc, id);
+	begin_message(&w, doc, id);
 	json_write_name(&w, S("error"));
 	json_begin_object(&w);
 	json_key_i64(&w, "code", error->code);

@@ -4,7 +4,8 @@
  * is parsed in place and copied once, into its exchange. Only what is incomplete, or comes while an exchange is under
  * way, is kept in an `intake`, which is freed when it is empty. Its buffers grow by doubling with what has really come,
  * never by what a header promises. Reading is left on while an exchange runs (that is how a client's leaving is seen,
- * and it saves two epoll_ctl per request); it stops only when HELD_MAX bytes wait.
+ * and it saves two epoll_ctl per request); it stops only when HELD_MAX bytes wait. What is answered while feed() goes
+ * through a pipeline is gathered in home->out and leaves by one send.
  *
  * Ends. A client that shuts down its side still gets the answer to what it has asked whole. After an error, or a
  * response that ends the connection, our side is shut down and what still comes is read and dropped for LINGER_NS:
@@ -56,6 +57,8 @@ static void free_intake(struct connection *c)
 
 void connection_close(struct connection *c)
 {
+	if (!c->closing)
+		connection_flush(c); /* which may close it */
 	if (c->closing)
 		return;
 	c->closing = true;
@@ -203,7 +206,9 @@ static void send_continue(struct connection *c)
 	struct buffer nothing;
 
 	buffer_init(&nothing, 0);
-	(void)connection_send(c, S("HTTP/1.1 100 Continue\r\n\r\n"), &nothing);
+	connection_flush(c);
+	if (!busy(c)) /* else the client, who does not even read, will send the body without it or not at all */
+		(void)connection_send(c, S("HTTP/1.1 100 Continue\r\n\r\n"), &nothing);
 }
 
 /* The head is whole, the body is not (or is chunked). Returns the bytes of `rest` used. */
@@ -319,6 +324,7 @@ static void feed(struct connection *c, struct slice input)
 		n = step(c, slice_from(source, used));
 		used += n;
 	}
+	connection_flush(c);
 	c->feeding = false;
 	if (first && used == 0 && source.len && !busy(c))
 		c->since_ns = clock_mono_ns();

@@ -1,6 +1,6 @@
 /* Exchanges: the pool, and how a response leaves.
  *
- * The usual response is one send of head and body that the kernel takes whole, from memory the loop already has: no
+ * The usual response is one send (and those of a pipeline that can be given at once share one) of head and body that the kernel takes whole, from memory the loop already has: no
  * allocation, no request object. A small body is copied behind its head, which costs less than gathering two pieces in
  * the kernel; a large one is sent from where it is, by a second call. send and not libuv's uv_try_write, because the
  * kernel takes a shorter way to a socket by it than by write. Only what the kernel refuses gets an object of its own,
@@ -103,12 +103,23 @@ static void append_number(struct buffer *out, size_t value)
 	buffer_append(out, slice_of(digits + at, sizeof(digits) - at));
 }
 
-/* Status line and Date. */
-static void start_head(struct home *home, int status)
+struct buffer *connection_out(struct connection *c)
 {
-	struct buffer *out = &home->out;
+	struct home *home = c->home;
 
-	buffer_clear(out);
+	assert(!home->gathering || home->gathering == c);
+	if (!home->gathering)
+		buffer_clear(&home->out);
+	home->gathering = NULL;
+	return &home->out;
+}
+
+/* Status line and Date. */
+static void start_head(struct connection *c, int status)
+{
+	struct home *home = c->home;
+	struct buffer *out = connection_out(c);
+
 	if (status == 200) {
 		buffer_append(out, S("HTTP/1.1 200 OK\r\n"));
 	} else {
@@ -211,18 +222,18 @@ static void check_response(struct response *r)
 		return;
 	buffer_clear(&r->headers);
 	clear(&r->body, POOL_BODY_BYTES);
-	buffer_append(&r->body, S("{\"error\": \"the response is too large\"}"));
+	buffer_append(&r->body, S("{\"error\":\"the response is too large\"}"));
 	r->content_type = "application/json";
 	r->status = 500;
 }
 
-static void compose(struct home *home, struct exchange *ex, bool close)
+static void compose(struct connection *c, struct exchange *ex)
 {
 	const struct response *r = &ex->response;
-	struct buffer *out = &home->out;
+	struct buffer *out = &c->home->out;
 	bool no_length = r->status == 204 || r->status == 304;
 
-	start_head(home, r->status);
+	start_head(c, r->status);
 	if (r->content_type && !no_length) {
 		buffer_append(out, S("Content-Type: "));
 		buffer_append(out, slice_cstr(r->content_type));
@@ -233,7 +244,7 @@ static void compose(struct home *home, struct exchange *ex, bool close)
 		append_number(out, r->content_type ? r->body.len : 0);
 		buffer_append(out, S("\r\n"));
 	}
-	if (close)
+	if (c->close_after)
 		buffer_append(out, S("Connection: close\r\n"));
 	else if (ex->head->minor == 0)
 		buffer_append(out, S("Connection: keep-alive\r\n"));
@@ -247,10 +258,33 @@ static void compose(struct home *home, struct exchange *ex, bool close)
 	buffer_clear(&ex->response.body);
 }
 
+/* Of a client that pipelines, what it has asked and can be answered at once is answered by one send, when feed() has gone
+ * through all that was read. */
+static bool gather(struct connection *c, const struct exchange *ex)
+{
+	struct home *home = c->home;
+
+	if (!c->feeding || c->close_after || ex->response.body.len > 0 || home->out.failed ||
+		home->out.len > GATHERED_MAX)
+		return false;
+	home->gathering = c;
+	return true;
+}
+
+void connection_flush(struct connection *c)
+{
+	struct buffer nothing;
+
+	if (c->home->gathering != c)
+		return;
+	buffer_init(&nothing, 0);
+	(void)connection_send(c, buffer_slice(connection_out(c)), &nothing);
+}
+
 static void respond(struct home *home, struct exchange *ex)
 {
 	struct connection *c = ex->connection;
-	bool out;
+	bool out = false;
 
 	if (!c) { /* the client left */
 		exchange_give(home, ex);
@@ -260,14 +294,12 @@ static void respond(struct home *home, struct exchange *ex)
 	check_response(&ex->response);
 	c->close_after =
 		ex->response.close || !ex->head->keep_alive || home->draining || (c->half_closed && !c->intake);
-	compose(home, ex, c->close_after);
+	compose(c, ex);
 	c->exchange = NULL;
-	if (home->out.failed) {
+	if (home->out.failed)
 		connection_close(c);
-		out = false;
-	} else {
+	else if (!gather(c, ex))
 		out = connection_send(c, buffer_slice(&home->out), &ex->response.body);
-	}
 	exchange_give(home, ex);
 	if (out)
 		connection_written(c);
@@ -296,11 +328,11 @@ void connection_refuse(struct connection *c, int status, const char *text)
 	struct buffer nothing;
 
 	buffer_init(&nothing, 0);
-	start_head(home, status);
+	start_head(c, status);
 	/* The texts are constants of ours without quotes or backslashes. */
 	buffer_append(&home->out, S("Content-Type: application/json\r\nConnection: close\r\nContent-Length: "));
-	append_number(&home->out, strlen(text) + sizeof("{\"error\": \"\"}") - 1);
-	buffer_append(&home->out, S("\r\n\r\n{\"error\": \""));
+	append_number(&home->out, strlen(text) + sizeof("{\"error\":\"\"}") - 1);
+	buffer_append(&home->out, S("\r\n\r\n{\"error\":\""));
 	buffer_append(&home->out, slice_cstr(text));
 	buffer_append(&home->out, S("\"}"));
 	c->close_after = true;

@@ -7,6 +7,8 @@
 
 #include <assert.h>
 
+#include "base/wait.h"
+
 #define LOOK_MS 50
 
 struct gate_waiter {
@@ -32,21 +34,9 @@ void gate_release(struct gate *g)
 /* Waits until granted or LOOK_MS or the deadline are over; the lock is held. */
 static void wait_a_little(struct gate *g, struct gate_waiter *w, const struct op *op)
 {
-	int64_t wait_ns = LOOK_MS * INT64_C(1000000), left_ns;
-	struct timespec until;
+	int64_t look_ns = clock_mono_ns() + LOOK_MS * INT64_C(1000000);
 
-	if (op->deadline_ns != OP_NO_DEADLINE) {
-		left_ns = op->deadline_ns - clock_mono_ns();
-		if (left_ns < wait_ns)
-			wait_ns = left_ns > 0 ? left_ns : 0;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += wait_ns;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(&w->granted_changed, &g->lock, &until);
+	(void)wait_until(&w->granted_changed, &g->lock, look_ns < op->deadline_ns ? look_ns : op->deadline_ns);
 }
 
 static void leave_queue(struct gate *g, struct gate_waiter *w, bool bulk)
@@ -63,13 +53,9 @@ static void leave_queue(struct gate *g, struct gate_waiter *w, bool bulk)
 static enum cs_status wait_for_place(struct gate *g, const struct op *op, bool bulk, struct cs_error *err)
 {
 	struct gate_waiter w = {0};
-	pthread_condattr_t monotonic;
 	enum cs_status status = CS_OK;
 
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&w.granted_changed, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&w.granted_changed);
 	*g->last[bulk] = &w;
 	g->last[bulk] = &w.next;
 	while (!w.granted) {

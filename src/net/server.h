@@ -14,7 +14,7 @@
  * The server itself answers: what the parser refuses, time-outs (408), too many connections (503), Expect:
  * 100-continue, HEAD (the handler answers as for GET; the body is left out), and Date, Content-Length, Connection.
  * Errors it makes carry
- * {"error": "..."} as JSON.
+ * {"error":"..."} as JSON.
  *
  * Threads: exchange_finish, sse_send and sse_end from any; the rest on the exchange's loop. */
 #ifndef CS_NET_SERVER_H

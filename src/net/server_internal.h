@@ -13,6 +13,7 @@
 #define HELD_MAX        (64u << 10) /* pipelined bytes a connection may have waiting before reading stops */
 #define POOL_EXCHANGES  64u         /* exchanges a loop keeps when nobody uses them */
 #define POOL_BODY_BYTES (64u << 10) /* memory of a response that an exchange keeps */
+#define GATHERED_MAX    (32u << 10) /* bytes of pipelined responses that wait to leave together */
 #define JOINED_MAX      (16u << 10) /* a body up to this size is copied behind its head */
 #define LINGER_NS       INT64_C(2000000000)
 #define REFUSED_MAX     128u /* connections over connections_max that are told so; further ones are just closed */
@@ -46,8 +47,9 @@ struct home {
 	char date[40]; /* "Date: ...\r\n" of this second */
 	size_t date_len;
 	struct metric_series *responses[STATUS_MAX + 1]; /* looked up at the first of each */
-	struct buffer out;                               /* the head of a response, while it is written */
-	struct http_head head;                           /* the request being parsed */
+	struct buffer out;                               /* what is about to be sent */
+	struct connection *gathering; /* whose whole responses stand in out, unsent; NULL: no one's */
+	struct http_head head;        /* the request being parsed */
 	char input[INPUT_BYTES];
 };
 
@@ -140,6 +142,11 @@ CS_COLD void connection_refuse(struct connection *, int status, const char *text
  * Returns true when all is out; false when it waits or the connection is closing. */
 bool connection_send(struct connection *, struct slice head, struct buffer *body);
 void response_count(struct home *, int status);
+/* home->out, where what leaves next is put together: behind the responses of this connection that are gathered there, or
+ * empty. Whoever asks sends. */
+struct buffer *connection_out(struct connection *);
+/* Sends what was gathered. */
+void connection_flush(struct connection *);
 
 /* sse.c */
 void sse_on_written(struct sse *);

@@ -252,12 +252,12 @@ static struct sse *new_stream(struct connection *c, struct sse_hooks hooks)
 	return s;
 }
 
-static void compose(struct home *home, const struct response *r)
+static void compose(struct connection *c, const struct response *r)
 {
-	struct buffer *out = &home->out;
+	struct home *home = c->home;
+	struct buffer *out = connection_out(c);
 	struct slice sent = buffer_slice(&r->headers);
 
-	buffer_clear(out);
 	buffer_append(out, S("HTTP/1.1 200 OK\r\n"));
 	buffer_append(out, slice_of(home->date, home->date_len));
 	/* Without a length the stream ends with the connection (RFC 9112 6.3). */
@@ -286,7 +286,7 @@ struct sse *exchange_stream(struct exchange *ex, struct sse_hooks hooks)
 		return NULL;
 	}
 	buffer_init(&nothing, 0);
-	compose(home, &ex->response);
+	compose(c, &ex->response);
 	c->exchange = NULL;
 	c->sse = s;
 	metric_add(home->server->streams_metric, 1);

@@ -14,13 +14,13 @@
 #include "net/worker.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <pthread.h>
 #include <stdlib.h>
 #include <unistd.h>
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/wait.h"
 #include "net/gate.h"
 
 #define STACK_BYTES (2u << 20) /* of address space; pages are used as they are touched */
@@ -99,29 +99,20 @@ static void leave_idle(struct workers *w, struct slot *slot)
 /* The lock is held. False: this thread is to end. */
 static bool wait_idle(struct workers *w, struct slot *slot)
 {
-	struct timespec until;
-	int rc = 0;
+	int64_t until_ns = clock_mono_ns() + w->options.idle_ms * INT64_C(1000000);
+	bool idle_long = false;
 
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += w->options.idle_ms / 1000;
-	until.tv_nsec += (long)(w->options.idle_ms % 1000) * 1000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
 	slot->idle = true;
 	slot->below = w->idle;
 	w->idle = slot;
 	w->idle_count++;
 	while (slot->idle) {
-		if (w->ending || (rc == ETIMEDOUT && w->alive > w->options.workers_min)) {
+		if (w->ending || (idle_long && w->alive > w->options.workers_min)) {
 			leave_idle(w, slot);
 			return false;
 		}
-		if (rc == ETIMEDOUT) /* one of the few that stay */
-			rc = pthread_cond_wait(&slot->woken, &w->lock);
-		else
-			rc = pthread_cond_timedwait(&slot->woken, &w->lock, &until);
+		/* After that it is one of the few that stay. */
+		idle_long = !wait_until(&slot->woken, &w->lock, idle_long ? WAIT_FOR_EVER : until_ns);
 	}
 	w->waking = false;
 	return true;
@@ -211,15 +202,10 @@ static enum cs_status start_first(struct workers *w, struct cs_error *err)
 
 static void init_slots(struct workers *w)
 {
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
 	for (unsigned i = 0; i < w->options.workers_max; i++) {
 		w->slots[i].pool = w;
-		pthread_cond_init(&w->slots[i].woken, &monotonic);
+		wait_cond_init(&w->slots[i].woken);
 	}
-	pthread_condattr_destroy(&monotonic);
 }
 
 static void collect(void *self)

@@ -11,6 +11,7 @@
 
 #include "base/json.h"
 #include "base/version.h"
+#include "base/wait.h"
 #include "remote/curl_library.h"
 #include "remote/embed_reply.h"
 
@@ -120,7 +121,6 @@ enum cs_status embed_http_new(
 	const struct embed_http_options *options, struct embed_http **ret_remote, struct cs_error *err)
 {
 	struct embed_http *remote = calloc(1, sizeof *remote);
-	pthread_condattr_t monotonic;
 	enum cs_status status;
 
 	if (!remote)
@@ -133,10 +133,7 @@ enum cs_status embed_http_new(
 		return status;
 	}
 	pthread_mutex_init(&remote->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&remote->returned, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&remote->returned);
 	*ret_remote = remote;
 	return CS_OK;
 }
@@ -239,11 +236,6 @@ static void set_constants(struct embed_http *remote, CURL *handle)
 	curl->easy_setopt(handle, CURLOPT_CONNECTTIMEOUT_MS, (long)EMBED_HTTP_CONNECT_MS);
 }
 
-static struct timespec moment(int64_t mono_ns)
-{
-	return (struct timespec){.tv_sec = mono_ns / 1000000000, .tv_nsec = mono_ns % 1000000000};
-}
-
 /* A handle of the pool, a new one, or a wait until one comes back. */
 static enum cs_status take_handle(
 	struct embed_http *remote, const struct op *op, CURL **ret_handle, struct cs_error *err)
@@ -254,9 +246,7 @@ static enum cs_status take_handle(
 	pthread_mutex_lock(&remote->lock);
 	status = set_up(remote, err);
 	while (status == CS_OK && remote->in_use >= remote->connections_max) {
-		struct timespec until = moment(clock_mono_ns() + SLICE_MS * INT64_C(1000000));
-
-		pthread_cond_timedwait(&remote->returned, &remote->lock, &until);
+		(void)wait_for(&remote->returned, &remote->lock, SLICE_MS * INT64_C(1000000));
 		status = op_check(op, err);
 	}
 	if (status == CS_OK && remote->idle_count > 0)

@@ -3,7 +3,8 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <time.h>
+
+#include "base/wait.h"
 
 #define NS_PER_MS       INT64_C(1000000)
 #define ARENA_BYTES_MAX (1u << 20)
@@ -64,11 +65,9 @@ static int64_t due_ns(const struct health *h, size_t i)
 
 static void sleep_until(struct health *h, int64_t until_ns)
 {
-	const struct timespec until = {until_ns / 1000000000, until_ns % 1000000000};
-
 	pthread_mutex_lock(&h->lock);
 	if (!h->poke && !atomic_load(&h->stop))
-		pthread_cond_timedwait(&h->poked, &h->lock, &until);
+		(void)wait_until(&h->poked, &h->lock, until_ns);
 	h->poke = false;
 	pthread_mutex_unlock(&h->lock);
 }
@@ -99,7 +98,6 @@ static void *run(void *self)
 enum cs_status health_new(const struct health_options *options, struct health **ret_health, struct cs_error *err)
 {
 	struct health *h = calloc(1, sizeof *h);
-	pthread_condattr_t monotonic;
 
 	assert(options->count >= 1 && options->count <= HEALTH_TARGETS_MAX);
 	if (!h)
@@ -107,10 +105,7 @@ enum cs_status health_new(const struct health_options *options, struct health **
 	h->options = *options;
 	memcpy(h->targets, options->targets, options->count * sizeof h->targets[0]);
 	pthread_mutex_init(&h->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&h->poked, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&h->poked);
 	if (pthread_create(&h->thread, NULL, run, h) != 0) {
 		pthread_cond_destroy(&h->poked);
 		pthread_mutex_destroy(&h->lock);

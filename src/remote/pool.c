@@ -15,7 +15,8 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <sys/random.h>
-#include <time.h>
+
+#include "base/wait.h"
 
 #define LOOK_MS 50
 #define MS_NS   INT64_C(1000000)
@@ -64,16 +65,6 @@ static enum cs_status check_options(const struct pool_options *o, struct cs_erro
 	return CS_OK;
 }
 
-static void init_monotonic(pthread_cond_t *cond)
-{
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
 enum cs_status pool_new(const struct pool_options *options, const struct pool_hooks *hooks, struct pool **ret_pool,
 	struct cs_error *err)
 {
@@ -95,7 +86,7 @@ enum cs_status pool_new(const struct pool_options *options, const struct pool_ho
 	if (getrandom(&p->random, sizeof p->random, GRND_NONBLOCK) != (ssize_t)sizeof p->random)
 		p->random = (uint64_t)clock_mono_ns();
 	pthread_mutex_init(&p->lock, NULL);
-	init_monotonic(&p->came_back);
+	wait_cond_init(&p->came_back);
 	*ret_pool = p;
 	return CS_OK;
 }
@@ -248,22 +239,9 @@ static enum cs_status open_slot(struct pool *p, struct op *op, struct pool_slot 
 /* Until served, or LOOK_MS or `until_ns` are over; holds the lock. */
 static void wait_a_little(struct pool *p, pthread_cond_t *cond, int64_t until_ns)
 {
-	int64_t wait_ns = LOOK_MS * MS_NS;
-	struct timespec until;
+	int64_t look_ns = clock_mono_ns() + LOOK_MS * MS_NS;
 
-	if (until_ns != OP_NO_DEADLINE) {
-		int64_t left_ns = until_ns - clock_mono_ns();
-
-		if (left_ns < wait_ns)
-			wait_ns = left_ns > 0 ? left_ns : 0;
-	}
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_nsec += wait_ns;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	pthread_cond_timedwait(cond, &p->lock, &until);
+	(void)wait_until(cond, &p->lock, look_ns < until_ns ? look_ns : until_ns);
 }
 
 static enum cs_status draining(const struct pool *p, struct cs_error *err)
@@ -298,7 +276,7 @@ static enum cs_status wait_in_queue(
 	int64_t until_ns = op->deadline_ns < limit_ns ? op->deadline_ns : limit_ns;
 	enum cs_status status = CS_OK;
 
-	init_monotonic(&w.served);
+	wait_cond_init(&w.served);
 	*p->last = &w;
 	p->last = &w.next;
 	p->waiting++;

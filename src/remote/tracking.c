@@ -7,9 +7,8 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <time.h>
 
-#include "base/clock.h"
+#include "base/wait.h"
 #include "remote/redis_kv.h"
 
 #define CHANNEL         "__redis__:invalidate"
@@ -159,14 +158,11 @@ static enum cs_status track(struct tracking *t, struct cs_error *err)
 static void pause_for(struct tracking *t, int64_t pause_ms)
 {
 	/* Processes that lost the same server do not come back in step: their clocks' last digits differ. */
-	int64_t until_ns = clock_mono_ns() + pause_ms * NS_PER_MS / 2;
-	struct timespec until;
+	int64_t half_ns = pause_ms * NS_PER_MS / 2, now_ns = clock_mono_ns();
 
-	until_ns += clock_mono_ns() % (pause_ms * NS_PER_MS / 2);
-	until = (struct timespec){until_ns / 1000000000, until_ns % 1000000000};
 	pthread_mutex_lock(&t->lock);
 	if (!atomic_load(&t->stop))
-		pthread_cond_timedwait(&t->stopping, &t->lock, &until);
+		(void)wait_until(&t->stopping, &t->lock, now_ns + half_ns + now_ns % half_ns);
 	pthread_mutex_unlock(&t->lock);
 }
 
@@ -193,7 +189,6 @@ enum cs_status tracking_new(
 	const struct tracking_options *options, struct tracking **ret_tracking, struct cs_error *err)
 {
 	struct tracking *t = calloc(1, sizeof *t);
-	pthread_condattr_t monotonic;
 
 	if (!t)
 		return cs_fail_memory(err);
@@ -205,10 +200,7 @@ enum cs_status tracking_new(
 		.cancelled = &t->stop,
 		.may_wait = true};
 	pthread_mutex_init(&t->lock, NULL);
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(&t->stopping, &monotonic);
-	pthread_condattr_destroy(&monotonic);
+	wait_cond_init(&t->stopping);
 	if (pthread_create(&t->thread, NULL, run, t) != 0) {
 		pthread_cond_destroy(&t->stopping);
 		pthread_mutex_destroy(&t->lock);

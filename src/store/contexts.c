@@ -104,6 +104,9 @@ static enum cs_status choose_id(
 	enum cs_status status;
 
 	if (id.len == 0 && !json_str(item->doc, json_get(item->doc, item->content, S("id")), &id)) {
+		if (item->if_version > 0)
+			return cs_fail(err, CS_VALIDATION, "if_version %lld needs the id of the context it is about",
+				(long long)item->if_version);
 		status = context_new_id(made, err);
 		if (status != CS_OK)
 			return status;

@@ -35,30 +35,6 @@ static void *compute_run(void *thread);
 
 /* Threads and waiting. */
 
-bool embedding_wait(pthread_cond_t *cond, pthread_mutex_t *lock, int64_t wait_ns)
-{
-	struct timespec until;
-
-	clock_gettime(CLOCK_MONOTONIC, &until);
-	until.tv_sec += wait_ns / 1000000000;
-	until.tv_nsec += wait_ns % 1000000000;
-	if (until.tv_nsec >= 1000000000) {
-		until.tv_nsec -= 1000000000;
-		until.tv_sec++;
-	}
-	return pthread_cond_timedwait(cond, lock, &until) == 0;
-}
-
-static void cond_init(pthread_cond_t *cond)
-{
-	pthread_condattr_t monotonic;
-
-	pthread_condattr_init(&monotonic);
-	pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-	pthread_cond_init(cond, &monotonic);
-	pthread_condattr_destroy(&monotonic);
-}
-
 /* Joining under the lock is safe: an ended thread has nothing left to do but to let go of it, which it has. */
 bool embedding_thread_start(struct embedding_service *s, struct embedding_thread *thread, void *(*run)(void *))
 {
@@ -163,9 +139,9 @@ enum cs_status embedding_new(
 		return cs_fail_memory(err);
 	}
 	pthread_mutex_init(&s->lock, NULL);
-	cond_init(&s->work);
-	cond_init(&s->query_work);
-	cond_init(&s->repair_wake);
+	wait_cond_init(&s->work);
+	wait_cond_init(&s->query_work);
+	wait_cond_init(&s->repair_wake);
 	s->state = options->embed.model ? EMBEDDING_UNTRIED : EMBEDDING_OFF;
 	find_series(s);
 	s->collector = (struct metrics_collector){.collect = embedding_collect, .self = s};
@@ -313,7 +289,7 @@ static bool rest(struct embedding_service *s, const struct embedding_thread *sel
 		s->query_thread_idle = true;
 	else
 		s->idle++;
-	woken = embedding_wait(
+	woken = wait_for(
 		self->queries_only ? &s->query_work : &s->work, &s->lock, EMBEDDING_IDLE_S * INT64_C(1000000000));
 	if (self->queries_only)
 		s->query_thread_idle = false;
@@ -439,7 +415,7 @@ static void await(struct embedding_service *s, struct op *op, struct embedding_c
 	struct cs_error why;
 
 	while (call->left > 0 && op_check(op, &why) == CS_OK)
-		(void)embedding_wait(&call->changed, &s->lock, LOOK_MS * INT64_C(1000000));
+		(void)wait_for(&call->changed, &s->lock, LOOK_MS * INT64_C(1000000));
 	if (call->left == 0)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -453,7 +429,7 @@ static void ask_and_wait(const struct asking *asking, struct op *op, const struc
 	struct embedding_call call = {.left = 0};
 	struct cs_error none;
 
-	cond_init(&call.changed);
+	wait_cond_init(&call.changed);
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < count; i++) {
 		interests[i].call = &call;

@@ -7,6 +7,7 @@
 #include <stdatomic.h>
 
 #include "base/metrics.h"
+#include "base/wait.h"
 #include "store/embedding.h"
 
 /* Of model, kind and text. 128 bits: two texts of one key are not a case that needs handling. */
@@ -138,8 +139,6 @@ enum cs_status embedding_ask(struct embedding_service *, struct op *, enum embed
 	struct embedding_text *texts, size_t count, struct embed_model *ret_model, struct cs_error *);
 /* Under the lock: joins an ended thread and starts it again. False: no thread to be had. */
 bool embedding_thread_start(struct embedding_service *, struct embedding_thread *, void *(*run)(void *));
-/* Until the monotonic clock's now + wait_ns; the lock is held. False: the time is over. */
-bool embedding_wait(pthread_cond_t *, pthread_mutex_t *, int64_t wait_ns);
 
 /* store/embedding_metrics.c: sets the service's gauges. */
 void embedding_collect(void *service);

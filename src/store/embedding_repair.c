@@ -152,8 +152,7 @@ void *embedding_repair_run(void *thread)
 			delay_ns = RETRY_MIN_S * INT64_C(1000000000);
 		if (round != ROUND_FAILED)
 			continue;
-		while (!s->recovered && !atomic_load(&s->closing) &&
-			embedding_wait(&s->repair_wake, &s->lock, delay_ns))
+		while (!s->recovered && !atomic_load(&s->closing) && wait_for(&s->repair_wake, &s->lock, delay_ns))
 			;
 		delay_ns = delay_ns * 2 < RETRY_MAX_S * INT64_C(1000000000) ? delay_ns * 2
 									    : RETRY_MAX_S * INT64_C(1000000000);

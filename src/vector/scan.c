@@ -180,44 +180,77 @@ static bool reserve_slot(struct scan *scan)
 	return true;
 }
 
-/* In double: squares of any float are in range, so that 1e38 and 1e-45 have a direction, too. 0 if it has none. */
+/* Sums and maxima are kept in eight lanes: one chain of additions would wait for each, and storing a vector took three
+ * times as long. In double: squares of any float are in range, so that 1e38 and 1e-45 have a direction, too. */
+#define LANES 8
+
+static double sum_of(const double *lanes)
+{
+	return ((lanes[0] + lanes[4]) + (lanes[1] + lanes[5])) + ((lanes[2] + lanes[6]) + (lanes[3] + lanes[7]));
+}
+
+/* 0 if it has none. */
 static double length_of(const float *vector, size_t dimension)
 {
-	double sum = 0;
+	double lanes[LANES] = {0}, sum;
+	size_t i = 0;
 
-	for (size_t i = 0; i < dimension; i++)
-		sum += (double)vector[i] * (double)vector[i];
+	for (; i + LANES <= dimension; i += LANES)
+		for (size_t lane = 0; lane < LANES; lane++)
+			lanes[lane] += (double)vector[i + lane] * (double)vector[i + lane];
+	for (; i < dimension; i++)
+		lanes[0] += (double)vector[i] * (double)vector[i];
+	sum = sum_of(lanes);
 	return isfinite(sum) ? sqrt(sum) : 0;
+}
+
+static float largest_of(const float *vector, size_t width)
+{
+	float lanes[LANES] = {0}, largest = 0;
+
+	for (size_t i = 0; i < width; i += LANES)
+		for (size_t lane = 0; lane < LANES; lane++) {
+			const float size = fabsf(vector[i + lane]);
+
+			lanes[lane] = size > lanes[lane] ? size : lanes[lane];
+		}
+	for (size_t lane = 0; lane < LANES; lane++)
+		largest = lanes[lane] > largest ? lanes[lane] : largest;
+	return largest;
+}
+
+/* Rounds each value to its code; returns the length of what that took away. */
+static double round_to_codes(struct scan_codes *codes, double codes_a_unit, size_t width)
+{
+	double lanes[LANES] = {0};
+
+	for (size_t i = 0; i < width; i += LANES)
+		for (size_t lane = 0; lane < LANES; lane++) {
+			const double value = (double)codes->vector[i + lane], exact = value * codes_a_unit;
+			const int code = (int)(exact + copysign(0.5, exact));
+			const double left = value - code * (double)codes->scale;
+
+			codes->codes[i + lane] = (int8_t)code;
+			lanes[lane] += left * left;
+		}
+	return sqrt(sum_of(lanes));
 }
 
 enum cs_status scan_encode(const struct scan *scan, const float *vector, struct scan_codes *codes, struct cs_error *err)
 {
 	const double length = length_of(vector, scan->dimension);
-	double largest = 0, lost = 0, codes_a_unit;
+	double shrink, largest;
 
 	if (length == 0)
 		return cs_fail(err, CS_VALIDATION, "a vector needs a direction: not all zero, no NaN, no infinity");
+	shrink = 1 / length;
 	/* The caller's vector may be the stored one, so each value is read before its place is written. */
-	for (size_t i = 0; i < scan->dimension; i++) {
-		const float value = (float)((double)vector[i] * (1 / length));
-		const double size = value < 0 ? -(double)value : (double)value;
-
-		codes->vector[i] = value;
-		largest = size > largest ? size : largest;
-	}
-	codes->scale = (float)(largest / CODE_MAX);
-	codes_a_unit = CODE_MAX / largest;
-	for (size_t i = 0; i < scan->dimension; i++) {
-		const double value = (double)codes->vector[i], exact = value * codes_a_unit;
-		const int code = (int)(exact < 0 ? exact - 0.5 : exact + 0.5);
-		const double left = value - code * (double)codes->scale;
-
-		codes->codes[i] = (int8_t)code;
-		lost += left * left;
-	}
+	for (size_t i = 0; i < scan->dimension; i++)
+		codes->vector[i] = (float)((double)vector[i] * shrink);
 	memset(codes->vector + scan->dimension, 0, (scan->width - scan->dimension) * sizeof *codes->vector);
-	memset(codes->codes + scan->dimension, 0, scan->width - scan->dimension);
-	codes->error = nextafterf((float)sqrt(lost), INFINITY);
+	largest = (double)largest_of(codes->vector, scan->width);
+	codes->scale = (float)(largest / CODE_MAX);
+	codes->error = nextafterf((float)round_to_codes(codes, CODE_MAX / largest, scan->width), INFINITY);
 	return CS_OK;
 }
 

@@ -10,7 +10,8 @@ import socket
 
 from blackbox import (ROOT, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
 
-COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "bench", "config", "doctor", "version", "help"]
+COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "model", "embed", "reembed", "eval", "bench",
+            "config", "doctor", "version", "help"]
 
 
 def version():
@@ -30,6 +31,7 @@ def overview():
     for flag in re.findall(r'^SETTING\(\w+, "([^"]+)"', table, re.M):
         contains(out, f"--{flag}")
     equal(result("help"), out)
+    equal([line for line in out.splitlines() if len(line) > 80], [])
     equal(result("-h"), out)
 
 
@@ -46,6 +48,7 @@ def help_of_each():
         out = result("help", name)
         contains(out, f"usage: context-store {name}")
         equal(result(name, "--help"), out, name)
+        equal([line for line in out.splitlines() if len(line) > 80], [], name)  # what a terminal holds
 
 
 def typos():
@@ -291,12 +294,12 @@ def tables_fit():
 
     from blackbox import PROGRAM, WAIT_S
 
-    def on_terminal(env):
+    def on_terminal(env, columns=60):
         try:
             master, slave = pty.openpty()
         except OSError as why:
             raise Skip(f"no terminal can be made here: {why}") from why
-        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 60, 0, 0))
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         child = subprocess.Popen([PROGRAM, "search", "giraffe", "--data-dir", path], stdout=slave, stderr=subprocess.DEVNULL, env=env)
         os.close(slave)
         out = b""
@@ -311,7 +314,7 @@ def tables_fit():
 
     with directory() as path:
         title = "giraffe " + "long " * 60
-        result("store", "log", "x", "--title", title, "--data-dir", path)
+        name = result("store", "log", "x", "--title", title, "--data-dir", path).strip()
         plain = result("search", "giraffe", "--data-dir", path)
         contains(plain, title.strip())
         equal("\x1b" in plain, False)
@@ -321,6 +324,12 @@ def tables_fit():
         equal(max(len(line) for line in bare.splitlines()) <= 60, True, bare)
         contains(bare, "…")
         equal("\x1b" in on_terminal(environment(TERM="xterm", NO_COLOR="1")), False)
+        # In the usual width the id can be copied whole, and the text has the line below to itself.
+        lines = on_terminal(environment(TERM="dumb"), columns=80).split("\r\n")
+        equal(lines[2].startswith(name + "  log"), True, lines)
+        equal((lines[3][:13], len(lines[3]), lines[3][-1]), ("    giraffe l", 80, "…"), lines)
+        wide = on_terminal(environment(TERM="dumb"), columns=120).split("\r\n")
+        equal((wide[1].startswith(name), len(wide[1]), wide[1][-1]), (True, 120, "…"), wide)
 
 
 def full_output():

@@ -368,9 +368,9 @@ static void metadata_is_compared_by_value(void **state)
 	size_t count;
 	uint64_t total;
 
-	put.context.metadata =
-		S("{\"n\":1.0,\"big\":9007199254740993,\"s\":\"caf\xC3\xA9\",\"list\":[\"p\",7],\"deep\":{\"er\":true},"
-		  "\"dot.ted\":\"yes\",\"quo\\\"te\":null}");
+	put.context.metadata = S("{\"n\":1.0,\"big\":9007199254740993,\"u\":18446744073709551614,\"s\":\"caf\xC3\xA9\","
+				 "\"list\":[\"p\",7],\"deep\":{\"er\":true},"
+				 "\"dot.ted\":\"yes\",\"quo\\\"te\":null}");
 	(void)store(f, &put);
 	assert_int_equal(matching(f, "n", "1", NULL, NULL), 1);
 	assert_int_equal(matching(f, "n", "\"1\"", NULL, NULL), 0);
@@ -379,6 +379,11 @@ static void metadata_is_compared_by_value(void **state)
 	assert_int_equal(matching(f, "n", NULL, NULL, "0"), 0);
 	assert_int_equal(matching(f, "big", "9007199254740993", NULL, NULL), 1);
 	assert_int_equal(matching(f, "big", "9007199254740992", NULL, NULL), 0);
+	assert_int_equal(matching(f, "big", "9007199254740992.0", NULL, NULL), 0);
+	assert_int_equal(matching(f, "big", NULL, NULL, "9007199254740992.0"), 0);
+	assert_int_equal(matching(f, "u", NULL, "18446744073709551614", "18446744073709551614"), 1);
+	assert_int_equal(matching(f, "u", NULL, "18446744073709551615", NULL), 0);
+	assert_int_equal(matching(f, "u", NULL, "1", NULL), 1);
 	assert_int_equal(matching(f, "s", "\"caf\\u00e9\"", NULL, NULL), 1);
 	assert_int_equal(matching(f, "s", NULL, "\"a\"", "\"d\""), 1);
 	assert_int_equal(matching(f, "list", "7", NULL, NULL), 1);

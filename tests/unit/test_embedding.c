@@ -151,7 +151,8 @@ static void identical_texts_in_flight_are_computed_once(void **state)
 	while (metric_value(joined) < joined_before + 4)
 		sched_yield();
 	metrics_collect();
-	assert_int_equal(metric_value(metric_series(METRIC_EMBEDDING_THREADS, S(""))), 1);
+	/* Who joins before the first thread has taken the job may start the second, which finds nothing to do. */
+	assert_in_range(metric_value(metric_series(METRIC_EMBEDDING_THREADS, S(""))), 1, 2);
 	fake_set_hold(false);
 	fake_vector(S("the same text"), expected);
 	for (size_t i = 0; i < 5; i++) {

@@ -309,17 +309,21 @@ static void utf8(void **state)
 	assert_int_equal(utf8_length((struct slice){NULL, 0}), 0);
 }
 
+/* The copies stand in memory of exactly their length: what is written or read beyond it, the sanitizer sees. */
 static void copies_agree(const char *text, size_t length)
 {
-	char wide[48] = {0}, narrow[48] = {0};
-	const char *wide_at = text, *narrow_at = text;
+	size_t grown = length + json_escape_growth_scalar(text, text + length);
+	char *source = malloc(length), *wide = malloc(grown), *narrow = malloc(grown);
 
-	assert_true(length <= sizeof wide);
-	assert_int_equal(json_copy_plain(wide, &wide_at, text + length) - wide,
-		json_copy_plain_scalar(narrow, &narrow_at, text + length) - narrow);
-	assert_ptr_equal(wide_at, narrow_at);
-	assert_memory_equal(wide, narrow, (size_t)(narrow_at - text));
-	assert_int_equal(json_escape_growth(text, text + length), json_escape_growth_scalar(text, text + length));
+	assert_true(source && wide && narrow);
+	memcpy(source, text, length);
+	assert_int_equal(json_escape_growth(source, source + length), grown - length);
+	assert_ptr_equal(json_copy_escaped(wide, source, source + length), wide + grown);
+	assert_ptr_equal(json_copy_escaped_scalar(narrow, source, source + length), narrow + grown);
+	assert_memory_equal(wide, narrow, grown);
+	free(narrow);
+	free(wide);
+	free(source);
 }
 
 /* Each byte at each place of a block: the wide loops stop where their scalar twins do. */
@@ -334,7 +338,12 @@ static void scans_agree(void **state)
 			assert_ptr_equal(
 				json_plain(text, text + sizeof text), json_plain_scalar(text, text + sizeof text));
 			copies_agree(text, sizeof text);
+			text[sizeof text - 1 - at] = '"';
+			copies_agree(text + at / 2, sizeof text - at / 2);
 		}
+	memset(text, '\\', sizeof text);
+	for (size_t length = 1; length <= sizeof text; length++)
+		copies_agree(text, length);
 }
 
 /* {"key-0":0,...}, the last one being called as number `twice` is. */
@@ -460,6 +469,29 @@ static void every_allocation_fails(void **state)
 	assert_in_range(refused, 10, 20000 / 61);
 }
 
+/* Each of the rows is less than the next one, in whatever forms they are written. */
+static void order_of_numbers(void **state)
+{
+	static const char *const rising[] = {"-1e300", "-9223372036854775809.0e1", "-9223372036854775808",
+		"-9223372036854774784.0", "-9007199254740993", "-9007199254740992.0", "-1.5", "-1", "-0.5", "0", "0.5",
+		"1", "1.5", "9007199254740992.0", "9007199254740993", "9223372036854774784.0", "9223372036854775807",
+		"9223372036854775808", "9223372036854775809", "18446744073709549568.0", "18446744073709551615",
+		"18446744073709551616.0", "1e300"};
+	const size_t count = sizeof rising / sizeof *rising;
+	int order = 7;
+
+	for (size_t i = 0; i < count * count; i++) {
+		struct fixture a = parse(slice_cstr(rising[i / count])), b = parse(slice_cstr(rising[i % count]));
+		int expected = (i / count > i % count) - (i / count < i % count);
+
+		assert_true(json_number_order(&a.doc, 0, &b.doc, 0, &order));
+		if (order != expected)
+			fail_msg("%s and %s: %d", rising[i / count], rising[i % count], order);
+		release(&a);
+		release(&b);
+	}
+}
+
 static void equality(void **state)
 {
 	static const struct {
@@ -520,6 +552,7 @@ int main(void)
 		cmocka_unit_test(node_limit),
 		cmocka_unit_test(every_allocation_fails),
 		cmocka_unit_test(equality),
+		cmocka_unit_test(order_of_numbers),
 	};
 
 	return cmocka_run_group_tests_name("json_read", tests, NULL, NULL);

@@ -59,6 +59,10 @@ static void versions_are_compared(void **state)
 	assert_int_equal(num("version"), 1);
 	accepted("store_context", "{\"content\":{\"n\":2},\"type\":\"log\",\"id\":\"x\",\"if_version\":1}");
 	assert_int_equal(num("version"), 2);
+	accepted("store_context", "{\"content\":{\"n\":3},\"type\":\"log\",\"if_version\":0}");
+	accepted("store_context", "{\"content\":{\"id\":\"x\"},\"type\":\"log\",\"if_version\":2}");
+	refused("store_context", "{\"content\":{\"n\":4},\"type\":\"log\",\"if_version\":1}", CS_VALIDATION,
+		"if_version 1 needs the id");
 }
 
 static void exact_duplicates_are_told(void **state)
