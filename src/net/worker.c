@@ -7,10 +7,12 @@
  * A job goes into one of two queues that count against one ceiling. If threads are idle, one is woken, but never a
  * second before the first has come: it wakes the next itself if jobs are left when it has taken its own. A thread that
  * ends a job meanwhile takes the next without having slept. Waking one for each job, as was done before, cost a third
- * to two thirds more context switches under fifty clients, and the threads woken for nothing fought over the lock. With
- * none idle a new thread is started. Threads are kept in an array of slots fixed at start, so that growing allocates
- * nothing but the thread itself.
- * Invariant: while jobs are queued and threads idle, `waking` is set, and the thread it stands for looks at the queue. */
+ * to two thirds more context switches under fifty clients, and the threads woken for nothing fought over the lock. Where
+ * more jobs are queued than threads are idle or on their way, a new one is started: the chain of wake-ups would reach
+ * the end of the idle before that of the queue, and the jobs left would wait for one that runs, which may be waiting for
+ * a server. Threads are kept in an array of slots fixed at start, so that growing allocates nothing but the thread itself.
+ * Invariants: while jobs are queued and threads idle, `waking` is set, and the thread it stands for looks at the queue;
+ * with fewer than workers_max threads alive, queued <= idle_count + waking + starting, unless no thread could be had. */
 #include "net/worker.h"
 
 #include <assert.h>
@@ -48,7 +50,8 @@ struct workers {
 	unsigned alive, idle_count;
 	struct job_queue urgent, bulk;
 	unsigned queued;
-	bool waking; /* a thread was woken and has not come yet */
+	unsigned starting; /* threads that were started and have not come yet */
+	bool waking;       /* a thread was woken and has not come yet */
 	bool ending;
 	struct gate gate;
 	struct metric_series *wait_metric;
@@ -107,7 +110,8 @@ static bool wait_idle(struct workers *w, struct slot *slot)
 	w->idle = slot;
 	w->idle_count++;
 	while (slot->idle) {
-		if (w->ending || (idle_long && w->alive > w->options.workers_min)) {
+		/* Not while jobs wait: one of them may count on this thread. */
+		if (w->ending || (idle_long && w->queued == 0 && w->alive > w->options.workers_min)) {
 			leave_idle(w, slot);
 			return false;
 		}
@@ -146,6 +150,7 @@ static void *thread_main(void *arg)
 
 	pthread_setname_np(pthread_self(), "worker");
 	pthread_mutex_lock(&w->lock);
+	w->starting--;
 	for (;;) {
 		struct slot *next;
 
@@ -186,6 +191,7 @@ static bool start_thread(struct workers *w)
 		return false;
 	slot->state = SLOT_ALIVE;
 	w->alive++;
+	w->starting++;
 	return true;
 }
 
@@ -294,6 +300,12 @@ void workers_free(struct workers *w)
 	free(w);
 }
 
+/* The lock is held: are all who are idle or on their way spoken for by jobs that came before? */
+static bool all_spoken_for(const struct workers *w)
+{
+	return w->queued >= w->idle_count + w->waking + w->starting;
+}
+
 enum cs_status workers_submit(struct workers *w, struct job *job)
 {
 	enum cs_status status = CS_OK;
@@ -303,7 +315,7 @@ enum cs_status workers_submit(struct workers *w, struct job *job)
 	assert(!w->ending || w->alive > 0);
 	if (w->queued >= w->options.queue_max + w->idle_count) {
 		status = CS_LIMIT_EXCEEDED;
-	} else if (w->idle || (w->alive < w->options.workers_max && start_thread(w)) || w->alive > 0) {
+	} else if (!all_spoken_for(w) || (w->alive < w->options.workers_max && start_thread(w)) || w->alive > 0) {
 		queue_push(job->bulk ? &w->bulk : &w->urgent, job);
 		w->queued++;
 		slot = choose_idle(w);

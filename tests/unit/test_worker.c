@@ -101,17 +101,19 @@ static void a_full_queue_refuses(void **state)
 	assert_int_equal(ran, 3);
 }
 
-/* Each job ends only when all have begun, so each needs an idle thread of its own to be woken. */
-static void every_idle_worker_is_woken_that_is_needed(void **state)
+/* Jobs that end only when all of them have begun, so each needs a thread of its own. Each round begins with `idle` idle
+ * threads and no other. */
+static void meet(struct workers *w, unsigned idle, int rounds)
 {
-	struct workers *w = make((struct workers_options){.workers_min = 8, .workers_max = 8, .queue_max = 8});
 	struct held_job jobs[8];
 	atomic_int ran = 0;
 	sem_t started, go;
 
 	sem_init(&started, 0, 0);
 	sem_init(&go, 0, 0);
-	for (int round = 1; round <= 200; round++) {
+	for (int round = 1; round <= rounds; round++) {
+		while (threads() != idle || threads_that_are(S("idle")) != idle)
+			sched_yield();
 		for (int i = 0; i < 8; i++) {
 			jobs[i] = (struct held_job){.job.run = run_held, .started = &started, .go = &go, .ran = &ran};
 			assert_int_equal(workers_submit(w, &jobs[i].job), CS_OK);
@@ -124,6 +126,17 @@ static void every_idle_worker_is_woken_that_is_needed(void **state)
 			sched_yield();
 	}
 	workers_free(w);
+}
+
+static void every_idle_worker_is_woken_that_is_needed(void **state)
+{
+	meet(make((struct workers_options){.workers_min = 8, .workers_max = 8, .queue_max = 8}), 8, 200);
+}
+
+/* Of eight jobs two find an idle thread; for the others threads are started, although some are idle when they come. */
+static void more_jobs_than_idle_workers_start_more(void **state)
+{
+	meet(make((struct workers_options){.workers_min = 2, .workers_max = 8, .queue_max = 8, .idle_ms = 1}), 2, 50);
 }
 
 struct noted_job {
@@ -265,6 +278,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(grows_to_its_maximum_and_runs_everything),
 		cmocka_unit_test(every_idle_worker_is_woken_that_is_needed),
+		cmocka_unit_test(more_jobs_than_idle_workers_start_more),
 		cmocka_unit_test(a_full_queue_refuses),
 		cmocka_unit_test(queries_go_before_bulk_in_order),
 		cmocka_unit_test(shrinks_to_its_minimum),
