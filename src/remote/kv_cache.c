@@ -21,6 +21,7 @@
 struct kv_cache {
 	struct kv_cache_options options;
 	struct hot_keys *keys;
+	struct kv_cache_listener listener;
 	_Atomic int64_t open_until_ns; /* 0: closed */
 	struct metric_series *hits, *misses, *bypasses;
 	struct metric_series *written, *told, *lost, *flushed;
@@ -80,6 +81,11 @@ void kv_cache_free(struct kv_cache *c)
 	free(c);
 }
 
+void kv_cache_set_listener(struct kv_cache *c, struct kv_cache_listener listener)
+{
+	c->listener = listener;
+}
+
 void kv_cache_open(struct kv_cache *c, int64_t until_ns)
 {
 	hot_keys_clear(c->keys);
@@ -122,6 +128,11 @@ void kv_cache_forget(struct kv_cache *c, const struct kv_key *key)
 static bool is_open_at(const struct kv_cache *c, int64_t now_ns)
 {
 	return now_ns < atomic_load_explicit(&c->open_until_ns, memory_order_acquire);
+}
+
+static bool is_told_all(const struct kv_cache *c)
+{
+	return !c->listener.has_told_all || c->listener.has_told_all(c->listener.self);
 }
 
 bool kv_cache_is_open(const struct kv_cache *c)
@@ -186,7 +197,8 @@ static enum cs_status get(
 	struct hot_key hot;
 	enum cs_status status;
 
-	if (!is_open_at(c, now_ns) || !hot_key_make(c->keys, key, &hot)) {
+	/* Before the look-up: what was told until now is then not found there. */
+	if (!is_open_at(c, now_ns) || !is_told_all(c) || !hot_key_make(c->keys, key, &hot)) {
 		status = c->options.inner.get(c->options.inner.self, op, key, ret_entry, err);
 		if (status != CS_WOULD_WAIT)
 			metric_add(c->bypasses, 1);

@@ -8,6 +8,9 @@
  * message may have come first. What others write is told by the server (remote/tracking.h, which calls the functions
  * below); a read whose key is told of while it is under way fills nothing (port/hot_keys.h: tickets).
  *
+ * Nor by the scheduler's: a message may have reached this process and wait for its thread. So before each hit the
+ * listener is asked whether it has taken note of all that has come; where it has not, the server is asked.
+ *
  * The cache is open while it knows that it is told: from kv_cache_open until the time that kv_cache_trust last moved
  * on, or kv_cache_close. Outside of that nothing is served from it and nothing is put into it, and every read asks the server.
  * Times are monotonic.
@@ -30,6 +33,14 @@ struct kv_cache_options {
 CS_CHECKED enum cs_status kv_cache_new(const struct kv_cache_options *, struct kv_cache **ret_cache, struct cs_error *);
 void kv_cache_free(struct kv_cache *); /* takes NULL; no call may be running */
 struct kv_port kv_cache_port(struct kv_cache *);
+
+/* Who calls the functions below, and whether all that has reached this process was told by them: asked before each hit,
+ * on any thread, so it costs a system call at most. Set before the first call; without it the answer is yes. */
+struct kv_cache_listener {
+	bool (*has_told_all)(const void *self);
+	const void *self;
+};
+void kv_cache_set_listener(struct kv_cache *, struct kv_cache_listener);
 
 /* From now on every change is told: empties what may have been put in before, and opens until until_ns. */
 void kv_cache_open(struct kv_cache *, int64_t until_ns);

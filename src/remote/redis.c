@@ -220,53 +220,66 @@ bool redis_is_quiet(const struct redis_connection *c)
 	return !c->broken && redis_intake_is_empty(&c->in) && wire_is_quiet(c->fd);
 }
 
-enum cs_status redis_receive(struct redis_connection *c, struct op *op, int64_t until_ns, struct redis_reply *ret_reply,
-	bool *ret_came, struct cs_error *err)
+int redis_socket(const struct redis_connection *c)
 {
-	enum cs_status status;
-	struct cs_error why;
+	return c->fd;
+}
+
+enum cs_status redis_await(
+	struct redis_connection *c, struct op *op, int64_t until_ns, bool *ret_came, struct cs_error *err)
+{
+	struct wire_result result;
 
 	if (c->broken)
 		return cs_fail(err, CS_UNAVAILABLE, "the connection to Redis at %s is broken", c->redis->url.shown);
-	/* A message that has begun is owed the rest of it; its sender gets the time of a command. */
+	result = wire_await(c->fd, (struct wire_wait){op, until_ns});
+	if (result.end == WIRE_UNWANTED)
+		/* Nothing was under way: the connection is as good as before. */
+		return op_check(op, err);
+	*ret_came = result.end == WIRE_OK;
+	return CS_OK;
+}
+
+/* One message of what has come; the rest of one that has begun is owed, and its sender gets the time of a command. */
+static enum cs_status next_message(struct redis_connection *c, struct op *op, struct redis_reply *ret_reply,
+	bool *ret_came, struct cs_error *err)
+{
+	int64_t timeout_ms = c->redis->command_timeout_ms;
+	struct cs_error why;
+
 	for (;;) {
 		char room[READ_BYTES];
 		struct wire_result result;
 		size_t received;
 		bool came = false;
 
-		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK) {
-			status = protocol_error(c->redis, &why, err);
-			break;
-		}
-		if (came) {
-			*ret_came = true;
+		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK)
+			return protocol_error(c->redis, &why, err);
+		*ret_came = came;
+		if (came)
 			return CS_OK;
-		}
 		if (!redis_intake_is_empty(&c->in)) {
-			int64_t timeout_ms = c->redis->command_timeout_ms;
-
-			status = next_reply(c, op, clock_mono_ns() + timeout_ms * MS_NS, timeout_ms, ret_reply, err);
-			*ret_came = status == CS_OK;
-			break;
+			*ret_came = true;
+			return next_reply(c, op, clock_mono_ns() + timeout_ms * MS_NS, timeout_ms, ret_reply, err);
 		}
-		result = wire_receive(c->fd, room, sizeof room, (struct wire_wait){op, until_ns}, &received);
-		if (result.end == WIRE_LATE) {
-			*ret_came = false;
+		result = wire_take(c->fd, room, sizeof room, &received);
+		if (result.end == WIRE_LATE)
 			return CS_OK;
-		}
-		if (result.end == WIRE_UNWANTED)
-			/* Nothing was under way: the connection is as good as before. */
-			return op_check(op, err);
-		if (result.end != WIRE_OK) {
-			status = cut_off(c, result, "listening to", 0, err);
-			break;
-		}
-		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK) {
-			status = protocol_error(c->redis, &why, err);
-			break;
-		}
+		if (result.end != WIRE_OK)
+			return cut_off(c, result, "listening to", 0, err);
+		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK)
+			return protocol_error(c->redis, &why, err);
 	}
+}
+
+enum cs_status redis_receive(struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came,
+	struct cs_error *err)
+{
+	enum cs_status status;
+
+	if (c->broken)
+		return cs_fail(err, CS_UNAVAILABLE, "the connection to Redis at %s is broken", c->redis->url.shown);
+	status = next_message(c, op, ret_reply, ret_came, err);
 	c->broken = status != CS_OK;
 	return status;
 }

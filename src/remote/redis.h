@@ -79,10 +79,18 @@ bool redis_may_have_arrived(const struct redis_connection *);
 /* Was it the other end that closed or reset the connection, as one does that was restarted meanwhile? */
 bool redis_was_cut(const struct redis_connection *);
 
-/* A message nobody asked for (a subscription's): waits for it until until_ns. *ret_came is false when none came by then,
- * which breaks nothing. */
-CS_CHECKED enum cs_status redis_receive(struct redis_connection *, struct op *, int64_t until_ns,
-	struct redis_reply *ret_reply, bool *ret_came, struct cs_error *);
+/* Messages nobody asked for (a subscription's), while no reply is owed. */
+
+/* Waits until until_ns for a message to begin, or the connection to end; takes nothing. *ret_came is false when neither
+ * came by then. TIMEOUT breaks nothing here. */
+CS_CHECKED enum cs_status redis_await(
+	struct redis_connection *, struct op *, int64_t until_ns, bool *ret_came, struct cs_error *);
+/* The next message of what has come; *ret_came is false when there is none. Only the rest of one that has begun is waited
+ * for. */
+CS_CHECKED enum cs_status redis_receive(
+	struct redis_connection *, struct op *, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *);
+/* For wire_is_quiet, from any thread: has anything come that redis_receive did not take yet? */
+int redis_socket(const struct redis_connection *);
 
 /* PING. */
 CS_CHECKED enum cs_status redis_ping(struct redis_connection *, struct op *, struct cs_error *);

@@ -10,10 +10,12 @@
 
 #include "base/wait.h"
 #include "remote/redis_kv.h"
+#include "remote/wire.h"
 
 #define CHANNEL         "__redis__:invalidate"
 #define PREFIX          "agent:"
 #define NS_PER_MS       INT64_C(1000000)
+#define EAR_TURN        (UINT64_C(1) << 32)
 #define ARENA_BYTES_MAX (64u << 20) /* one message may name as many keys as a reply may have elements */
 
 struct tracking {
@@ -26,6 +28,9 @@ struct tracking {
 	bool open;       /* what it was told last */
 	int64_t beat_ns; /* when the last PING was sent */
 	bool awaiting;   /* its answer */
+	/* Low half: 1 + the socket while nothing taken from it is being worked on, else 0. High half: turns, so that who
+	 * finds the same word twice knows that nothing was between, and that the socket was ours. */
+	atomic_uint_least64_t ear;
 	struct arena arena;
 	struct op op;
 };
@@ -43,6 +48,21 @@ static void tell(struct tracking *t, bool open, const char *why)
 static int64_t lease_from(int64_t ns)
 {
 	return ns + TRACKING_LEASE_MS * NS_PER_MS;
+}
+
+static void mind_messages(struct tracking *t, const struct redis_connection *c)
+{
+	uint64_t turn = (atomic_load(&t->ear) / EAR_TURN + 1) * EAR_TURN;
+
+	atomic_store(&t->ear, c ? turn + 1 + (uint64_t)redis_socket(c) : turn);
+}
+
+static bool has_told_all(const void *self)
+{
+	const struct tracking *t = self;
+	uint64_t ear = atomic_load(&t->ear);
+
+	return ear % EAR_TURN != 0 && wire_is_quiet((int)(ear % EAR_TURN) - 1) && atomic_load(&t->ear) == ear;
 }
 
 /* Asks for messages about all keys of ours. */
@@ -115,20 +135,38 @@ static enum cs_status beat(struct tracking *t, struct redis_connection *c, struc
 	return redis_answers(c, &t->op, NULL, 0, err);
 }
 
+/* All that has come. Nothing is answered from memory meanwhile. */
+static enum cs_status take_messages(struct tracking *t, struct redis_connection *c, struct cs_error *err)
+{
+	struct redis_reply message;
+	enum cs_status status;
+	bool came;
+
+	mind_messages(t, NULL);
+	do {
+		came = false;
+		arena_reset(&t->arena);
+		status = redis_receive(c, &t->op, &message, &came, err);
+		if (status == CS_OK && came)
+			take_message(t, &message);
+	} while (status == CS_OK && came && !atomic_load(&t->stop));
+	if (status == CS_OK)
+		mind_messages(t, c);
+	return status;
+}
+
 /* Until something breaks. */
 static enum cs_status listen_on(struct tracking *t, struct redis_connection *c, struct cs_error *err)
 {
 	enum cs_status status = CS_OK;
-	struct redis_reply message;
-	bool came = false;
 
 	while (status == CS_OK && !atomic_load(&t->stop)) {
 		int64_t next_ms = t->awaiting ? TRACKING_LEASE_MS : TRACKING_BEAT_MS;
+		bool came = false;
 
-		arena_reset(&t->arena);
-		status = redis_receive(c, &t->op, t->beat_ns + next_ms * NS_PER_MS, &message, &came, err);
+		status = redis_await(c, &t->op, t->beat_ns + next_ms * NS_PER_MS, &came, err);
 		if (status == CS_OK && came)
-			take_message(t, &message);
+			status = take_messages(t, c, err);
 		if (status == CS_OK && clock_mono_ns() >= t->beat_ns + TRACKING_BEAT_MS * NS_PER_MS)
 			status = beat(t, c, err);
 	}
@@ -147,9 +185,14 @@ static enum cs_status track(struct tracking *t, struct cs_error *err)
 	status = subscribe(t, c, err);
 	if (status == CS_OK) {
 		kv_cache_open(t->options.cache, lease_from(t->beat_ns));
-		tell(t, true, "");
-		status = listen_on(t, c, err);
+		/* Something may have come with the replies. */
+		status = take_messages(t, c, err);
+		if (status == CS_OK) {
+			tell(t, true, "");
+			status = listen_on(t, c, err);
+		}
 		kv_cache_close(t->options.cache);
+		mind_messages(t, NULL);
 	}
 	redis_close(c);
 	return status;
@@ -201,6 +244,7 @@ enum cs_status tracking_new(
 		.may_wait = true};
 	pthread_mutex_init(&t->lock, NULL);
 	wait_cond_init(&t->stopping);
+	kv_cache_set_listener(options->cache, (struct kv_cache_listener){has_told_all, t});
 	if (pthread_create(&t->thread, NULL, run, t) != 0) {
 		pthread_cond_destroy(&t->stopping);
 		pthread_mutex_destroy(&t->lock);

@@ -16,8 +16,14 @@
  * So a network that swallows packets, a stopped server, or this process itself stopped and continued cannot make it serve what is
  * older than that. When the connection ends the cache is closed at once, and opens when the server tracks again.
  *
- * How late. A change by another process is seen here when its message has arrived, some tens of microseconds after the
- * server executed it. No cache without a round trip for each read can do better.
+ * How late. The server sends a change's message before it answers the writer: messages are made before it looks for what is
+ * to be written, and put in front of it (Redis 7, Valkey; with one I/O thread, which is the default). So when the writer
+ * knows that it has written, the message has left. On one host it is then in our socket; but our thread may not have
+ * run, and a reader that does must not be answered from memory. tracking_has_told_all sees to that: it looks whether the
+ * socket holds anything, and whether what was taken from it is being worked on (one system call that copies nothing;
+ * without it one read in two hundred behind a write was stale on an idle machine, one in six on a busy one). From another
+ * host a message is late by as much as the network delays it more than the answer to the writer; no cache without a round
+ * trip for each read can do better.
  *
  * Threads: new and free from one. */
 #ifndef CS_REMOTE_TRACKING_H
@@ -41,7 +47,8 @@ struct tracking_options {
 	void *self;
 };
 
-/* Starts the thread. All in the options outlives it. */
+/* Starts the thread, and is the cache's listener until it is freed. All in the options outlives it; no call of the cache's
+ * port is running when it starts or ends. */
 CS_CHECKED enum cs_status tracking_new(
 	const struct tracking_options *, struct tracking **ret_tracking, struct cs_error *);
 /* Closes the cache. Takes NULL. */

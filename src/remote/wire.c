@@ -197,6 +197,34 @@ struct wire_result wire_receive(int fd, char *room, size_t size, struct wire_wai
 	}
 }
 
+struct wire_result wire_await(int fd, struct wire_wait wait)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	int64_t left_ns;
+
+	for (;;) {
+		struct wire_result r = look(wait, &left_ns);
+
+		if (r.end != WIRE_OK || poll(&p, 1, 0) > 0)
+			return r;
+		doze(fd, POLLIN, left_ns);
+	}
+}
+
+struct wire_result wire_take(int fd, char *room, size_t size, size_t *ret_received)
+{
+	ssize_t n;
+
+	do
+		n = recv(fd, room, size, MSG_DONTWAIT);
+	while (n < 0 && errno == EINTR);
+	if (n > 0)
+		*ret_received = (size_t)n;
+	if (n < 0)
+		return errno == EAGAIN ? ended(WIRE_LATE) : failed(errno);
+	return ended(n ? WIRE_OK : WIRE_CLOSED);
+}
+
 bool wire_is_quiet(int fd)
 {
 	char byte;

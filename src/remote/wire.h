@@ -50,6 +50,12 @@ CS_CHECKED struct wire_result wire_send(int fd, struct slice bytes, struct wire_
 /* At least one byte, at most `size`. */
 CS_CHECKED struct wire_result wire_receive(int fd, char *room, size_t size, struct wire_wait, size_t *ret_received);
 
+/* Until there is something to receive, or the other end hung up; takes nothing. */
+CS_CHECKED struct wire_result wire_await(int fd, struct wire_wait);
+
+/* What has come already, without waiting: WIRE_LATE when nothing has. */
+CS_CHECKED struct wire_result wire_take(int fd, char *room, size_t size, size_t *ret_received);
+
 /* Nothing was said since the last reply and the other end did not hang up, as far as this kernel knows: one system call,
  * no wait. Bytes that nobody asked for make a connection as useless as its end. */
 bool wire_is_quiet(int fd);

@@ -375,12 +375,16 @@ static void messages_that_nobody_asked_for_are_received(void **state)
 
 	assert_ok(f, redis_connect(redis_kv_client(kv), &f->op, &c, &f->err));
 	assert_ok(f, redis_call(c, &f->op, subscribe, 2, &reply, &f->err));
-	assert_ok(f, redis_receive(c, &f->op, clock_mono_ns() + 1000000, &reply, &came, &f->err));
+	assert_ok(f, redis_await(c, &f->op, clock_mono_ns() + 1000000, &came, &f->err));
+	assert_false(came);
+	assert_ok(f, redis_receive(c, &f->op, &reply, &came, &f->err));
 	assert_false(came);
 	kv_server_say(server_of(f), "PUBLISH", "news", "first");
 	kv_server_say(server_of(f), "PUBLISH", "news", "second");
 	for (int i = 0; i < 2; i++) {
-		assert_ok(f, redis_receive(c, &f->op, OP_NO_DEADLINE, &reply, &came, &f->err));
+		assert_ok(f, redis_await(c, &f->op, OP_NO_DEADLINE, &came, &f->err));
+		assert_true(came);
+		assert_ok(f, redis_receive(c, &f->op, &reply, &came, &f->err));
 		assert_true(came);
 		assert_text(reply.elements[2].text, i ? "second" : "first");
 	}
