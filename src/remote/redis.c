@@ -241,8 +241,8 @@ enum cs_status redis_await(
 }
 
 /* One message of what has come; the rest of one that has begun is owed, and its sender gets the time of a command. */
-static enum cs_status next_message(struct redis_connection *c, struct op *op, struct redis_reply *ret_reply,
-	bool *ret_came, struct cs_error *err)
+static enum cs_status next_message(
+	struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *err)
 {
 	int64_t timeout_ms = c->redis->command_timeout_ms;
 	struct cs_error why;
@@ -272,8 +272,8 @@ static enum cs_status next_message(struct redis_connection *c, struct op *op, st
 	}
 }
 
-enum cs_status redis_receive(struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came,
-	struct cs_error *err)
+enum cs_status redis_receive(
+	struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *err)
 {
 	enum cs_status status;
 
