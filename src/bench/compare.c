@@ -98,7 +98,7 @@ static void write_row(const struct comparison *c, struct buffer *out)
 {
 	const struct measurement *m = c->before;
 
-	buffer_printf(out, "  %-8s %-18.*s %11u  %s  %10.3f %10.3f  %+8.1f %%  %.4f\n", kind_names[m->kind],
+	buffer_printf(out, "  %-8s %-17.*s %5u %-6s %9.3f %9.3f %+8.1f %% %.4f\n", kind_names[m->kind],
 		SLICE_ARG(m->name), m->connections, c->figure, c->before_ms, c->after_ms, c->change, c->p);
 }
 
@@ -113,8 +113,8 @@ static void write_group(
 		if (c->verdict != verdict || (c->before->kind == KIND_BASELINE) != baselines)
 			continue;
 		if (!begun)
-			buffer_printf(out, "\n%s\n  %-8s %-18s %11s  %s  %10s %10s  %10s  %s\n", title, "kind", "what",
-				"connections", "fig", "before ms", "after ms", "change", "p");
+			buffer_printf(out, "\n%s\n  %-8s %-17s %5s %-6s %9s %9s %10s %s\n", title, "kind", "what",
+				"conn", "figure", "before ms", "after ms", "change", "p");
 		begun = true;
 		write_row(c, out);
 	}
@@ -129,8 +129,8 @@ void compare_write_text(const struct comparison_list *list, const struct result 
 	if (before->cores != after->cores || !slice_eq(before->processor, after->processor))
 		buffer_append(out, S("The two ran on different machines: figures differ for that alone.\n"));
 	if (list->baselines_changed > 0) {
-		buffer_append(out,
-			S("\nThe machine itself was different: baselines, which run none of this program, changed.\n"));
+		buffer_append(out, S("\nThe machine itself was different: baselines, which run none of this "
+				     "program,\nchanged.\n"));
 		write_group(list, "baselines slower", true, VERDICT_SLOWER, out);
 		write_group(list, "baselines faster", true, VERDICT_FASTER, out);
 	}

@@ -1,19 +1,20 @@
 /* The text report. Columns are fixed: the same text goes to a terminal, a pipe and a file, and diff of two reports
- * lines up. */
+ * lines up. They fit 80 columns, so a tool's name is a line of its own above its rows. */
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "bench/report.h"
 
 #define CELL 32
 
-/* Milliseconds in five columns' worth of digits: 0.0123, 1.234, 123.4 */
+/* Milliseconds in six columns: 0.0123, 12.345, 1234.5, 123456 */
 static const char *ms(double value, char text[CELL])
 {
 	if (isnan(value))
 		return "n/a";
-	snprintf(text, CELL, "%.*f", value < 1 ? 4 : value < 100 ? 3 : 1, value);
+	snprintf(text, CELL, "%.*f", value < 1 ? 4 : value < 100 ? 3 : value < 10000 ? 1 : 0, value);
 	return text;
 }
 
@@ -29,14 +30,14 @@ static const char *megabytes(int64_t bytes, char text[CELL])
 {
 	if (bytes == RESULT_MEMORY_UNKNOWN)
 		return "n/a";
-	snprintf(text, CELL, "%+.1f", (double)bytes / 1e6);
+	snprintf(text, CELL, "%+.*f", llabs(bytes) < 100000000 ? 1 : 0, (double)bytes / 1e6);
 	return text;
 }
 
 static void write_headings(struct buffer *out)
 {
-	buffer_printf(out, "%-18s %5s %8s %6s %9s %9s %9s %9s %9s %9s %9s %6s %8s\n", "tool", "conn", "ok", "failed",
-		"min ms", "avg ms", "median ms", "p95 ms", "p99 ms", "max ms", "req/s", "target", "memory MB");
+	buffer_printf(out, "%4s %6s %6s %6s %6s %6s %6s %6s %6s %6s %6s %5s\n", "conn", "ok", "failed", "min", "avg",
+		"median", "p95", "p99", "max", "req/s", "target", "MB");
 }
 
 static void write_row(const struct measurement *m, struct buffer *out)
@@ -44,10 +45,9 @@ static void write_row(const struct measurement *m, struct buffer *out)
 	char a[CELL], b[CELL], c[CELL], d[CELL], e[CELL], f[CELL], g[CELL], h[CELL];
 	const struct latency *l = &m->latency;
 
-	buffer_printf(out, "%-18.*s %5u %8llu %6llu %9s %9s %9s %9s %9s %9s %9s %6s %8s\n", SLICE_ARG(m->name),
-		m->connections, (unsigned long long)m->success, (unsigned long long)m->failures, ms(l->min_ms, a),
-		ms(l->avg_ms, b), ms(l->median_ms, c), ms(l->p95_ms, d), ms(l->p99_ms, e), ms(l->max_ms, f),
-		rate(m->per_second, g),
+	buffer_printf(out, "%4u %6llu %6llu %6s %6s %6s %6s %6s %6s %6s %6s %5s\n", m->connections,
+		(unsigned long long)m->success, (unsigned long long)m->failures, ms(l->min_ms, a), ms(l->avg_ms, b),
+		ms(l->median_ms, c), ms(l->p95_ms, d), ms(l->p99_ms, e), ms(l->max_ms, f), rate(m->per_second, g),
 		!m->has_target  ? "-"
 		: m->target_met ? "met"
 				: "MISSED",
@@ -65,13 +65,22 @@ static size_t count_kind(const struct result *r, enum measurement_kind kind)
 
 static void write_kind(const struct result *r, enum measurement_kind kind, const char *title, struct buffer *out)
 {
+	const struct measurement *last = NULL;
+
 	if (count_kind(r, kind) == 0)
 		return;
 	buffer_printf(out, "\n%s\n\n", title);
 	write_headings(out);
-	for (size_t i = 0; i < r->count; i++)
-		if (r->measurements[i].kind == kind)
-			write_row(&r->measurements[i], out);
+	for (size_t i = 0; i < r->count; i++) {
+		const struct measurement *m = &r->measurements[i];
+
+		if (m->kind != kind)
+			continue;
+		if (!last || !slice_eq(last->name, m->name))
+			buffer_printf(out, SLICE_FMT "\n", SLICE_ARG(m->name));
+		write_row(m, out);
+		last = m;
+	}
 }
 
 static void write_open(const struct result *r, struct buffer *out)
@@ -95,8 +104,7 @@ static void write_direct(const struct result *r, struct buffer *out)
 
 	if (count_kind(r, KIND_DIRECT) == 0)
 		return;
-	buffer_printf(
-		out, "\nMCP against direct store access (the tool's function called in this process), medians\n\n");
+	buffer_printf(out, "\nMCP against direct store access (the tool's function in this process), medians\n\n");
 	buffer_printf(out, "%-18s %12s %12s %14s\n", "tool", "direct ms", "client ms", "difference ms");
 	for (size_t i = 0; i < r->count; i++) {
 		const struct measurement *d = &r->measurements[i];
@@ -140,11 +148,11 @@ static void write_check(const struct result *r, struct buffer *out)
 	if (!c->done)
 		return;
 	buffer_printf(out,
-		"\nSelf-check: against the bare responder the client alone does %.0f requests a second (%.1f us of CPU "
-		"each);\n"
-		"against the server at most %.0f (" SLICE_FMT ", %u connections), so it could do %.2f times that.\n",
+		"\nSelf-check: against the bare responder the client alone does %.0f requests a\n"
+		"second (%.1f us of CPU each); against the server at most %.0f\n"
+		"(" SLICE_FMT ", %u connection%s), so it could do %.2f times that.\n",
 		c->client_per_second, c->client_cpu_us, c->server_per_second, SLICE_ARG(c->name), c->connections,
-		c->ratio);
+		c->connections == 1 ? "" : "s", c->ratio);
 	for (size_t i = 0; i < r->count; i++) {
 		const struct measurement *m = &r->measurements[i];
 
@@ -155,9 +163,8 @@ static void write_check(const struct result *r, struct buffer *out)
 	}
 	if (close > 0)
 		buffer_printf(out,
-			"%zu of %zu measurements are above half of the client's rate: client and kernel are part of "
-			"what they "
-			"tell.\n",
+			"%zu of %zu measurements are above half of the client's rate: client and kernel are\n"
+			"part of what they tell.\n",
 			close, all);
 }
 
@@ -191,7 +198,7 @@ static void write_head(const struct result *r, struct buffer *out)
 		buffer_printf(out, "server     its own, on a fresh directory (" SLICE_FMT ")\n", SLICE_ARG(r->storage));
 	buffer_printf(out, "requests   " SLICE_FMT, SLICE_ARG(r->transport));
 	if (r->iterations > 0)
-		buffer_printf(out, "; %llu of each %s at each level, in %u rounds", (unsigned long long)r->iterations,
+		buffer_printf(out, "\n           %llu of each %s at each level, in %u rounds", (unsigned long long)r->iterations,
 			count_kind(r, KIND_MIX) > 0 ? "mix" : "tool", r->rounds);
 	buffer_byte(out, '\n');
 	buffer_printf(out, "target     %g ms: met when nothing failed and p95 is within it\n", r->target_ms);
@@ -207,6 +214,6 @@ void report_write_text(const struct result *r, struct buffer *out)
 	write_baselines(r, out);
 	write_check(r, out);
 	write_failures(r, out);
-	buffer_append(out, S("\nPercentiles are by nearest rank, of successes; memory is the change of the server's "
-			     "resident memory.\n"));
+	buffer_append(out, S("\nTimes are milliseconds, percentiles by nearest rank, of successes; MB is the\n"
+			     "change of the server's resident memory.\n"));
 }

@@ -164,7 +164,7 @@ static enum cs_status phases(struct runner *r, struct cs_error *err)
 	if (status == CS_OK)
 		status = measure(r, err);
 	status = explain(r, status, err);
-	if (o->url.len > 0 && !o->keep)
+	if ((o->url.len > 0 && !o->keep) || o->lasting)
 		removed = seeds_remove(r, status == CS_OK ? err : NULL);
 	baselines_check(r);
 	return status == CS_OK ? removed : status;

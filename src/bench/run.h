@@ -38,6 +38,7 @@ struct bench_options {
 	double target_ms;
 	bool baselines;
 	bool keep;          /* leave what was stored on the server of the URL */
+	bool lasting;       /* agent state of the server of our own outlives it: it is asked for elsewhere */
 	char *const *flags; /* settings for the server of our own */
 	int flag_count;
 };

@@ -195,21 +195,32 @@ static void choose_address(struct target *t, const struct addrinfo *found)
 	t->address = first;
 }
 
-enum cs_status target_resolve(struct target *t, struct slice url, struct cs_error *err)
+struct place {
+	struct slice authority; /* "127.0.0.1:8000", as the Host header has it */
+	char host[256], port[8];
+};
+
+static bool is_host(struct slice host)
 {
-	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	bool good = host.len > 0 && host.len < sizeof((struct place *)0)->host;
+
+	for (size_t i = 0; good && i < host.len; i++)
+		good = host.ptr[i] > ' ' && host.ptr[i] <= '~' && !strchr("@/?#", host.ptr[i]);
+	return good;
+}
+
+static enum cs_status parse_url(struct slice url, struct place *ret_place, struct cs_error *err)
+{
 	struct slice rest = slice_from(url, strlen("http://")), host, port = S("80");
-	char host_text[256], port_text[8];
-	struct addrinfo *found;
+	struct place place = {0};
 	uint64_t number;
-	int failed;
 
 	if (!slice_starts(url, S("http://")))
 		return fail_url(url, err);
 	host = slice_cut(&rest, '/');
+	place.authority = host;
 	if (rest.len > 0 && !slice_eq(rest, S("mcp")) && !slice_eq(rest, S("mcp/")))
 		return fail_url(url, err);
-	snprintf(t->host, sizeof t->host, SLICE_FMT, SLICE_ARG(host));
 	if (host.len > 0 && host.ptr[0] == '[') {
 		size_t end = slice_find_byte(host, ']');
 
@@ -221,14 +232,35 @@ enum cs_status target_resolve(struct target *t, struct slice url, struct cs_erro
 		port = host;
 		host = slice_cut(&port, ':');
 	}
-	if (host.len == 0 || host.len >= sizeof host_text || !slice_to_u64(port, &number) || number < 1 ||
-		number > 65535)
+	if (!is_host(host) || !slice_to_u64(port, &number) || number < 1 || number > 65535)
 		return fail_url(url, err);
-	snprintf(host_text, sizeof host_text, SLICE_FMT, SLICE_ARG(host));
-	snprintf(port_text, sizeof port_text, "%u", (unsigned)number);
-	failed = getaddrinfo(host_text, port_text, &hints, &found);
+	snprintf(place.host, sizeof place.host, SLICE_FMT, SLICE_ARG(host));
+	snprintf(place.port, sizeof place.port, "%u", (unsigned)number);
+	*ret_place = place;
+	return CS_OK;
+}
+
+enum cs_status target_check_url(struct slice url, struct cs_error *err)
+{
+	struct place place;
+
+	return parse_url(url, &place, err);
+}
+
+enum cs_status target_resolve(struct target *t, struct slice url, struct cs_error *err)
+{
+	const struct addrinfo hints = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_STREAM, .ai_flags = AI_NUMERICSERV};
+	struct addrinfo *found;
+	struct place place;
+	enum cs_status status = parse_url(url, &place, err);
+	int failed;
+
+	if (status != CS_OK)
+		return status;
+	snprintf(t->host, sizeof t->host, SLICE_FMT, SLICE_ARG(place.authority));
+	failed = getaddrinfo(place.host, place.port, &hints, &found);
 	if (failed)
-		return cs_fail(err, CS_UNAVAILABLE, "no host %.200s: %s", host_text, gai_strerror(failed));
+		return cs_fail(err, CS_UNAVAILABLE, "no host %.200s: %s", place.host, gai_strerror(failed));
 	choose_address(t, found);
 	freeaddrinfo(found);
 	return CS_OK;

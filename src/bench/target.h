@@ -35,8 +35,9 @@ void target_clean_environment(void);
 
 /* Starts the server. `flags` are settings for it, `flag_count` words. Errors: CS_UNAVAILABLE with what it said. */
 CS_CHECKED enum cs_status target_start(struct target *, char *const *flags, int flag_count, struct cs_error *);
-/* "http://HOST[:PORT]", with "/" or "/mcp" behind it or not. Resolves the name. Errors: CS_VALIDATION (no such URL),
- * CS_UNAVAILABLE (no such host). */
+/* Is this "http://HOST[:PORT]", with "/" or "/mcp" behind it or not? Asks nobody. Errors: CS_VALIDATION. */
+CS_CHECKED enum cs_status target_check_url(struct slice url, struct cs_error *);
+/* Such a URL; resolves the name. Errors: CS_VALIDATION, CS_UNAVAILABLE (no such host). */
 CS_CHECKED enum cs_status target_resolve(struct target *, struct slice url, struct cs_error *);
 /* Is a Context Store there, and does it let us in? Errors as client_ask, CS_ACCESS_DENIED. */
 CS_CHECKED enum cs_status target_probe(const struct target *, const struct request_form *, struct cs_error *);

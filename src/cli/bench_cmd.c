@@ -114,6 +114,7 @@ static enum cs_status show(const struct bench_choices *c, const struct result *r
 	if (status == CS_OK)
 		fwrite(out.ptr, 1, out.len, stdout);
 	buffer_release(&out);
+	(void)fflush(stdout); /* before the next lines where both go to one place; main.c tells of failure */
 	fprintf(stderr, "written: %s\n         %s\n", files->json, files->text);
 	if (files->chart[0])
 		fprintf(stderr, "         %s\n", files->chart);
@@ -149,18 +150,19 @@ static enum cli_exit conclude(const struct bench_choices *c, const struct result
 }
 
 /* A store of ours is measured and never somebody's: settings are read again without what names other servers. */
-static enum cs_status settle_environment(struct invocation *inv, struct cs_error *err)
+static enum cs_status settle(struct invocation *inv, struct bench_options *o, struct cs_error *err)
 {
 	struct config *config;
 	enum cs_status status;
 	int rest;
 
 	target_clean_environment();
-	status = config_load(inv->setting_count, inv->settings, environ, &config, &rest, err);
+	status = config_load(o->flag_count, o->flags, environ, &config, &rest, err);
 	if (status != CS_OK)
 		return status;
 	config_free(inv->config);
 	inv->config = config;
+	o->lasting = o->url.len == 0 && config_str(config, SETTING_REDIS_URL).len > 0;
 	return CS_OK;
 }
 
@@ -186,7 +188,7 @@ static enum cli_exit run_bench(struct invocation *inv)
 	}
 	process_prepare();
 	watch_signals();
-	status = settle_environment(inv, &err);
+	status = settle(inv, &choices.run, &err);
 	if (status == CS_OK)
 		status = result_init(&result, &arena, &err);
 	if (status == CS_OK)

@@ -10,6 +10,7 @@
 #include "base/version.h"
 #include "bench/client.h"
 #include "bench/compare.h"
+#include "bench/target.h"
 
 #define KEY_MAX    4096
 #define ITERATIONS 1000
@@ -171,6 +172,33 @@ static enum cs_status read_key(
 	return CS_OK;
 }
 
+static enum cs_status read_url(const struct invocation *inv, struct slice *ret_url, struct cs_error *err)
+{
+	const char *url = invocation_option(inv, "url");
+
+	*ret_url = slice_cstr(url);
+	return url ? target_check_url(*ret_url, err) : CS_OK;
+}
+
+/* The settings among the words, behind one that takes back what a settings file says of Redis: a run must not write to
+ * somebody's server because a file for other purposes names it. Who asks for it says --redis-url here. (The
+ * environment is seen to by target_clean_environment.) */
+static enum cs_status read_settings(
+	const struct invocation *inv, struct arena *arena, struct bench_options *o, struct cs_error *err)
+{
+	static char no_redis[] = "--redis-url=";
+	char **flags = arena_array(arena, (size_t)inv->setting_count + 1, sizeof *flags);
+
+	if (!flags)
+		return cs_fail_memory(err);
+	flags[0] = no_redis;
+	for (int i = 0; i < inv->setting_count; i++)
+		flags[1 + i] = inv->settings[i];
+	o->flags = flags;
+	o->flag_count = 1 + inv->setting_count;
+	return CS_OK;
+}
+
 static enum cs_status check_together(const struct invocation *inv, struct cs_error *err)
 {
 	static const char *const apart[][2] = {{"tools", "mix"}, {"tools", "rate"}, {"iterations", "rate"}};
@@ -225,15 +253,16 @@ enum cs_status bench_options_read(
 		status = read_mix(inv, o, err);
 	if (status == CS_OK)
 		status = read_key(inv, arena, &o->api_key, err);
+	if (status == CS_OK)
+		status = read_url(inv, &o->url, err);
+	if (status == CS_OK)
+		status = read_settings(inv, arena, o, err);
 	if (status != CS_OK)
 		return status;
 	o->iterations = (uint64_t)iterations;
 	o->rounds = (unsigned)rounds;
-	o->url = slice_cstr(invocation_option(inv, "url"));
 	o->baselines = !invocation_option(inv, "no-baselines");
 	o->keep = invocation_option(inv, "keep");
-	o->flags = inv->settings;
-	o->flag_count = inv->setting_count;
 	c.output_dir = c.output_dir ? c.output_dir : "benchmark_results";
 	*ret_choices = c;
 	return CS_OK;

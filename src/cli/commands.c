@@ -215,7 +215,8 @@ const struct command command_rows[] = {
 			"noise of their rounds.\n\n"
 			"Settings are handed to the server it starts: --embedding-model off measures without vectors. "
 			"API keys and other servers (REDIS_URL, QDRANT_URL, NEO4J_URI) that the environment names are "
-			"not.",
+			"not, nor redis-url in a settings file: --redis-url among the words measures agent state in "
+			"Redis.",
 		.options = OPTIONS({"iterations", "N", "Calls of each tool at each number of connections (1000)"},
 			{"concurrent-connections", "N...",
 				"Numbers of connections, apart or with commas (1 10 50 100 200)"},

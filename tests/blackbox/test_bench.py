@@ -15,6 +15,7 @@ import xml.etree.ElementTree
 
 from blackbox import (PROGRAM, WAIT_S, Server, command, contains, directory, environment, equal, owner_of, result, run,
                       taken_port)
+from redis_server import Redis
 
 TOOLS = ["store_context", "retrieve_context", "update_scratchpad", "get_agent_state", "delete_context", "forget_context"]
 QUICK = ["--iterations", "10", "--embedding-model", "off"]
@@ -170,6 +171,20 @@ def nobodys_servers():
         equal([m["kind"] for m in found["measurements"]], ["closed", "direct"])
 
 
+def redis_on_request():
+    """a settings file's redis-url is not for a bench, --redis-url is, and nothing is left there"""
+    words = [*WITHOUT, "--tools", "state", "scratchpad", "--concurrent-connections", "1"]
+    with Redis() as redis, directory() as base, directory() as out:
+        settings = pathlib.Path(base, "settings")
+        settings.write_text(f"redis-url = {redis.url}\n")
+        bench(out, *words, env=environment(CONTEXT_STORE_CONFIG=str(settings)))
+        equal("evalsha" in redis.call("INFO", "commandstats"), False)
+    with Redis() as redis, directory() as out:
+        check_counts(bench(out, *words, "--redis-url", redis.url), 10)
+        contains(redis.call("INFO", "commandstats"), "evalsha")
+        equal(redis.call("DBSIZE"), 0)
+
+
 def json_output():
     """--json prints the file's object"""
     with directory() as out:
@@ -271,7 +286,7 @@ def wrong_places():
             contains(err, why)
         for url in ("https://127.0.0.1:1", "127.0.0.1:8000"):
             code, _, err = command("bench", "--url", url, "--output-dir", out)
-            equal(code, 1)
+            equal(code, 2)
             contains(err, "http")
         equal(os.listdir(out), [])
 
@@ -386,5 +401,5 @@ def bench_dies():
         os.close(server)
 
 
-run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, json_output, targets, comparison, comparison_of_others,
-    wrong_words, wrong_places, other_servers, interrupted, server_dies, bench_dies)
+run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, redis_on_request, json_output, targets, comparison,
+    comparison_of_others, wrong_words, wrong_places, other_servers, interrupted, server_dies, bench_dies)

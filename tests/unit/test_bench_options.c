@@ -89,7 +89,10 @@ static void test_choices(void **state)
 	assert_true(!o.mcp && !o.baselines);
 	o = good("--rate 1500.5 --duration 3 --mix state=100 --embedding-model off");
 	assert_true(o.rate == 1500.5 && o.duration_s == 3 && o.mixed && o.mix.share[3] == 100);
-	assert_int_equal(o.flag_count, 2);
+	assert_int_equal(o.flag_count, 3);
+	assert_string_equal(o.flags[1], "--embedding-model");
+	/* What a settings file says of it comes before, what is asked for behind. */
+	assert_string_equal(o.flags[0], "--redis-url=");
 }
 
 static void test_refused(void **state)
@@ -124,6 +127,10 @@ static void test_refused(void **state)
 		{"--data-dir /tmp/x", "--data-dir has no part"},
 		{"--port=1", "--port has no part"},
 		{"--url http://x --api-key a\tb", "no key has"},
+		{"--url=", "http://HOST:PORT is needed"},
+		{"--url 127.0.0.1:8000", "http://HOST:PORT is needed"},
+		{"--url http://x:70000", "http://HOST:PORT is needed"},
+		{"--url https://x", "does not speak TLS"},
 	};
 
 	(void)state;
