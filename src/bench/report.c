@@ -198,8 +198,8 @@ static void write_head(const struct result *r, struct buffer *out)
 		buffer_printf(out, "server     its own, on a fresh directory (" SLICE_FMT ")\n", SLICE_ARG(r->storage));
 	buffer_printf(out, "requests   " SLICE_FMT, SLICE_ARG(r->transport));
 	if (r->iterations > 0)
-		buffer_printf(out, "\n           %llu of each %s at each level, in %u rounds", (unsigned long long)r->iterations,
-			count_kind(r, KIND_MIX) > 0 ? "mix" : "tool", r->rounds);
+		buffer_printf(out, "\n           %llu of each %s at each level, in %u rounds",
+			(unsigned long long)r->iterations, count_kind(r, KIND_MIX) > 0 ? "mix" : "tool", r->rounds);
 	buffer_byte(out, '\n');
 	buffer_printf(out, "target     %g ms: met when nothing failed and p95 is within it\n", r->target_ms);
 }
