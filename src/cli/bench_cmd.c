@@ -38,7 +38,8 @@ struct bench {
 
 static atomic_bool stop_wanted;
 
-/* The first Ctrl-C ends the run in order, the second one the process; its children are told by the kernel. */
+/* The first Ctrl-C (or a terminal that is closed) ends the run in order, the second one the process; its children are told
+ * by the kernel, and its directories stay. */
 static void on_signal(int number)
 {
 	if (atomic_exchange(&stop_wanted, true))
@@ -47,10 +48,12 @@ static void on_signal(int number)
 
 static void watch_signals(void)
 {
-	struct sigaction action = {.sa_handler = on_signal};
+	struct sigaction action = {.sa_handler = on_signal}, before;
 
 	sigemptyset(&action.sa_mask);
-	/* These fail for a number that is no signal only. */
+	/* These fail for a number that is no signal only. Under nohup a closed terminal ends nothing. */
+	if (sigaction(SIGHUP, NULL, &before) == 0 && before.sa_handler != SIG_IGN)
+		(void)sigaction(SIGHUP, &action, NULL);
 	(void)sigaction(SIGINT, &action, NULL);
 	(void)sigaction(SIGTERM, &action, NULL);
 }
@@ -139,7 +142,8 @@ static enum cli_exit conclude(const struct bench_choices *c, const struct result
 	if (written != CS_OK)
 		return cli_fail(&why);
 	if (stopped) {
-		fputs(CS_NAME ": interrupted; the results are partial\n", stderr);
+		fprintf(stderr, CS_NAME ": interrupted; %s\n",
+			result->count > 0 ? "the results are partial" : "nothing was measured yet");
 		return CLI_FAILED;
 	}
 	if (c->fail_on_target && !result_all_met(result)) {

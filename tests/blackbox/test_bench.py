@@ -357,21 +357,22 @@ def is_running(pid):
 
 
 def interrupted():
-    """Ctrl-C writes what there is, says that it is partial, and stops the server"""
-    with directory() as base, directory() as out:
-        long = Long(base, out)
-        pid = server_of(base)
-        equal(is_running(pid), True)
-        long.child.send_signal(signal.SIGINT)
-        code, text, err = long.finish()
-        equal(code, 1, err)
-        contains(err, "interrupted")
-        contains(text, "PARTIAL: it was interrupted")
-        found = loaded(out)
-        equal((found["partial"], found["why_partial"]), (True, "it was interrupted"))
-        (measured,) = of_kind(found, "closed")
-        assert 0 < measured["iterations"] < 10000000, measured
-        equal((is_running(pid), leftovers(base)), (False, []))
+    """Ctrl-C, or the terminal's end, writes what there is, says that it is partial, and stops the server"""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        with directory() as base, directory() as out:
+            long = Long(base, out)
+            pid = server_of(base)
+            equal(is_running(pid), True)
+            long.child.send_signal(number)
+            code, text, err = long.finish()
+            equal(code, 1, err)
+            contains(err, "interrupted")
+            contains(text, "PARTIAL: it was interrupted")
+            found = loaded(out)
+            equal((found["partial"], found["why_partial"]), (True, "it was interrupted"))
+            (measured,) = of_kind(found, "closed")
+            assert 0 < measured["iterations"] < 10000000, measured
+            equal((is_running(pid), leftovers(base)), (False, []))
 
 
 def server_dies():
