@@ -310,18 +310,31 @@ static size_t ask_greeting(struct redis_connection *c)
 	return asked;
 }
 
+/* A name is for people. A user that may not set one works as well, and so does a server whose CLIENT somebody disabled. */
+static bool is_about_name_only(const struct redis_reply *reply)
+{
+	return redis_reply_is(reply, "NOPERM") || redis_reply_is(reply, "ERR unknown command");
+}
+
 static enum cs_status greet(struct redis_connection *c, struct op *op, int64_t timeout_ms, struct cs_error *err)
 {
 	struct redis_reply replies[GREETING];
 	size_t asked = ask_greeting(c);
-	enum cs_status status = round_trip(c, op, timeout_ms, replies, asked, err);
+	struct cs_error why = {.status = CS_OK};
+	enum cs_status status = round_trip(c, op, timeout_ms, replies, asked, &why);
 
 	/* The password was in there. */
 	explicit_bzero(c->out.ptr, c->out.cap);
-	/* A name is for people; a user that may not set one works as well. */
 	for (size_t i = 0; status == CS_OK && i < asked; i++)
-		if (replies[i].kind == REDIS_ERROR && !(i + 1 == asked && redis_reply_is(&replies[i], "NOPERM")))
-			status = redis_reply_error(c->redis, &replies[i], err);
+		if (replies[i].kind == REDIS_ERROR && !(i + 1 == asked && is_about_name_only(&replies[i])))
+			status = redis_reply_error(c->redis, &replies[i], &why);
+	if (status == CS_OK)
+		return CS_OK;
+	/* Whatever it refused with: no connection can be had, so no command of anybody will be answered. */
+	if (why.status == CS_STORAGE)
+		return cs_fail(err, CS_UNAVAILABLE, "%s", why.text);
+	if (err)
+		*err = why;
 	return status;
 }
 

@@ -32,6 +32,9 @@ static const struct refusal refusals[] = {
 		"it is still loading its data after a start; it answers by itself when done"},
 	{"BUSY", CS_UNAVAILABLE, false, "it is busy with somebody's script; SCRIPT KILL ends one"},
 	{"MASTERDOWN", CS_UNAVAILABLE, false, "it is a replica that lost its primary"},
+	{"DENIED", CS_UNAVAILABLE, false,
+		"it is in protected mode, which lets in only clients of its own host: give it a password (requirepass "
+		"or a user) and set REDIS_PASSWORD"},
 	{"ERR max number of clients", CS_UNAVAILABLE, false, "it has no room for another client: raise its maxclients"},
 	{"ERR DB index", CS_UNAVAILABLE, false, "it has no database of that number: check the one in REDIS_URL"},
 	{"READONLY", CS_STORAGE, false,
@@ -45,6 +48,7 @@ static const struct refusal refusals[] = {
 		"the key holds something else than a string, which another program left there"},
 	{"MOVED", CS_UNAVAILABLE, false, CLUSTER},
 	{"ASK", CS_UNAVAILABLE, false, CLUSTER},
+	{"ERR SELECT is not allowed in cluster mode", CS_UNAVAILABLE, false, CLUSTER},
 	{"CLUSTERDOWN", CS_UNAVAILABLE, false, CLUSTER},
 	{"CROSSSLOT", CS_UNAVAILABLE, false, CLUSTER},
 	{"TRYAGAIN", CS_UNAVAILABLE, false, CLUSTER},

@@ -1,87 +1,14 @@
 /* What may come over the wire instead of a reply, and what becomes of it: the right status, a message that is true, no
  * connection used again that could hold somebody else's reply. The server is a thread that says what the test wants. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
-#include <stdio.h>
-#include <stdlib.h>
 #include <sys/socket.h>
 
-#include <cmocka.h>
-
 #include "../support/alloc_fault.h"
-#include "../support/fake_redis.h"
-#include "remote/redis_kv.h"
+#include "redis_wire.h"
 
 #define NS_PER_MS INT64_C(1000000)
 /* SHA-1 of "hello", as the mark of a value that was written by us. */
 #define HELLO_SUM "aaf4c61ddcc5e8a2dabede0f3b482cd9aea9434d"
 #define HELLO     "*3\r\n$5\r\nhello\r\n$44\r\n7 5 " HELLO_SUM "\r\n:-1\r\n"
-struct fixture {
-	struct fake_redis fake;
-	struct redis_kv *kv;
-	struct kv_port port;
-	struct arena arena;
-	struct op op;
-	struct cs_error err;
-	/* What the server is to say, in the tests where that is all. */
-	const char *_Atomic reply;
-	atomic_size_t length, cut;
-	atomic_int puts;
-};
-
-static const struct kv_key the_key = {SLICE_INIT("a"), KV_STATE, SLICE_INIT("k")};
-
-static int setup(void **state)
-{
-	struct fixture *f = calloc(1, sizeof *f);
-
-	arena_init(&f->arena, NULL, 0, 64u << 20);
-	f->op = (struct op){.arena = &f->arena, .deadline_ns = OP_NO_DEADLINE, .may_wait = true};
-	*state = f;
-	return 0;
-}
-
-static void begin(struct fixture *f, void (*serve)(struct fake_redis *, int, int), int64_t command_timeout_ms)
-{
-	struct redis_kv_options options = {.pool_max = 1, .command_timeout_ms = command_timeout_ms};
-
-	fake_redis_start(&f->fake, serve, f);
-	options.url = slice_cstr(f->fake.url);
-	assert_int_equal(redis_kv_new(&options, &f->kv, &f->err), CS_OK);
-	f->port = redis_kv_port(f->kv);
-}
-
-static void end(struct fixture *f)
-{
-	/* The client first: then the server's thread has nobody to wait for. */
-	redis_kv_free(f->kv);
-	f->kv = NULL;
-	fake_redis_stop(&f->fake);
-}
-
-static int teardown(void **state)
-{
-	struct fixture *f = *state;
-
-	arena_release(&f->arena);
-	free(f);
-	return 0;
-}
-
-static enum cs_status get(struct fixture *f, struct kv_entry *entry)
-{
-	return f->port.get(f->port.self, &f->op, &the_key, entry, &f->err);
-}
-
-static enum cs_status put(struct fixture *f)
-{
-	struct kv_write w = {.key = the_key, .content = S("v"), .ttl_s = KV_TTL_NONE, .if_version = KV_VERSION_ANY};
-	struct kv_entry entry;
-
-	return f->port.put(f->port.self, &f->op, &w, &entry, &f->err);
-}
 
 static void assert_hello(struct fixture *f)
 {
@@ -92,12 +19,6 @@ static void assert_hello(struct fixture *f)
 	assert_true(slice_eq(entry.content, S("hello")));
 	assert_int_equal(entry.version, 7);
 	assert_int_equal(entry.ttl_s, KV_TTL_NONE);
-}
-
-static void assert_says(const struct fixture *f, const char *hint)
-{
-	if (!strstr(f->err.text, hint))
-		fail_msg("\"%s\" does not say \"%s\"", f->err.text, hint);
 }
 
 /* Splits. */
@@ -419,116 +340,6 @@ static void a_caller_that_goes_away_ends_the_wait(void **state)
 	end(f);
 }
 
-/* Refusals. */
-
-static void serve_refusal(struct fake_redis *fake, int fd, int number)
-{
-	struct fixture *f = fake->self;
-
-	if (!fake_redis_greet(fake, fd))
-		return;
-	while (fake_redis_hear(fake, fd, 1))
-		fake_redis_say(fd, f->reply, f->length);
-}
-
-static void refusals_are_told_with_what_to_do_and_break_nothing(void **state)
-{
-	static const struct {
-		const char *reply;
-		enum cs_status status;
-		const char *hint;
-	} cases[] = {
-		{"-NOAUTH Authentication required.\r\n", CS_UNAVAILABLE, "REDIS_PASSWORD"},
-		{"-WRONGPASS invalid username-password pair or user is disabled.\r\n", CS_UNAVAILABLE, "password"},
-		{"-ERR unknown command 'AUTH', with args beginning with: 'me' 'not known' \r\n", CS_UNAVAILABLE,
-			"AUTH"},
-		{"-LOADING Redis is loading the dataset in memory\r\n", CS_UNAVAILABLE, "loading"},
-		{"-BUSY Redis is busy running a script.\r\n", CS_UNAVAILABLE, "script"},
-		{"-MASTERDOWN Link with MASTER is down\r\n", CS_UNAVAILABLE, "replica"},
-		{"-ERR max number of clients reached\r\n", CS_UNAVAILABLE, "maxclients"},
-		{"-MOVED 3999 127.0.0.1:6381\r\n", CS_UNAVAILABLE, "Redis Cluster"},
-		{"-ASK 3999 127.0.0.1:6381\r\n", CS_UNAVAILABLE, "Redis Cluster"},
-		{"-CROSSSLOT Keys in request don't hash to the same slot\r\n", CS_UNAVAILABLE, "Redis Cluster"},
-		{"-NOPERM this user has no permissions to run the 'evalsha' command\r\n", CS_STORAGE, "'evalsha'"},
-		{"-READONLY You can't write against a read only replica.\r\n", CS_STORAGE, "primary"},
-		{"-OOM command not allowed when used memory > 'maxmemory'.\r\n", CS_STORAGE, "out of memory"},
-		{"-MISCONF Redis is configured to save RDB snapshots\r\n", CS_STORAGE, "refuses writes"},
-		{"-NOREPLICAS Not enough good replicas to write.\r\n", CS_STORAGE, "replicas"},
-		{"-WRONGTYPE Operation against a key\r\n", CS_INVALID_CONTENT_TYPE, "something else than a string"},
-		{"-OOMPH is no code of ours\r\n", CS_STORAGE, "OOMPH"},
-		{"-ERR a\x1b[31mred\x80 one\r\n", CS_STORAGE, "a?[31mred? one"},
-		{"-\r\n", CS_STORAGE, "refused"},
-	};
-	struct fixture *f = *state;
-
-	begin(f, serve_refusal, 0);
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		struct kv_entry entry;
-
-		f->reply = cases[i].reply;
-		f->length = strlen(cases[i].reply);
-		if (put(f) != cases[i].status)
-			fail_msg("%s: %s", cases[i].reply, f->err.text);
-		assert_says(f, cases[i].hint);
-		assert_null(strstr(f->err.text, "not known"));
-		if (get(f, &entry) != cases[i].status)
-			fail_msg("%s: %s", cases[i].reply, f->err.text);
-		assert_says(f, cases[i].hint);
-	}
-	assert_int_equal(f->fake.connections, 1);
-	end(f);
-}
-
-/* A script that the server does not know (any more). */
-
-static void serve_noscript(struct fake_redis *fake, int fd, int number)
-{
-	static const char unknown[] = "-NOSCRIPT No matching script. Please use EVAL.\r\n";
-	struct fixture *f = fake->self;
-
-	if (!fake_redis_greet(fake, fd) || !fake_redis_hear(fake, fd, 1) || !strstr(fake->request, "EVALSHA"))
-		return;
-	fake_redis_say(fd, unknown, sizeof unknown - 1);
-	if (!fake_redis_hear(fake, fd, 1) || strstr(fake->request, "EVALSHA") || !strstr(fake->request, "redis.call"))
-		return;
-	f->puts++;
-	fake_redis_say(fd, f->reply, f->length);
-}
-
-static void a_forgotten_script_is_sent_anew(void **state)
-{
-	static const struct {
-		const char *reply;
-		enum cs_status status;
-		const char *hint;
-	} cases[] = {
-		{"*3\r\n$2\r\nok\r\n$1\r\n1\r\n$1\r\n1\r\n", CS_OK, ""},
-		{"*2\r\n$8\r\nconflict\r\n$1\r\n3\r\n", CS_VERSION_CONFLICT, "version 3 is stored"},
-		{"-LOADING\r\n", CS_UNAVAILABLE, "Nothing was written"},
-		{"-NOSCRIPT still\r\n", CS_STORAGE, "NOSCRIPT"},
-		{"", CS_UNAVAILABLE, "not known whether"},
-		{"*2\r\n$2\r\nok", CS_UNAVAILABLE, "not known whether"},
-		{"*1\r\n$3\r\nwhy\r\n", CS_UNAVAILABLE, "not known whether"},
-		{"*0\r\n", CS_UNAVAILABLE, "not known whether"},
-		{"*3\r\n$2\r\nok\r\n$1\r\nx\r\n$1\r\n1\r\n", CS_UNAVAILABLE, "not known whether"},
-		{":1\r\n", CS_UNAVAILABLE, "not known whether"},
-	};
-	struct fixture *f = *state;
-
-	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
-		f->puts = 0;
-		f->reply = cases[i].reply;
-		f->length = strlen(cases[i].reply);
-		begin(f, serve_noscript, 0);
-		if (put(f) != cases[i].status)
-			fail_msg("%s: %s", cases[i].reply, f->err.text);
-		if (cases[i].status != CS_OK)
-			assert_says(f, cases[i].hint);
-		assert_int_equal(f->puts, 1);
-		end(f);
-	}
-}
-
 /* Memory. */
 
 static void serve_hello(struct fake_redis *fake, int fd, int number)
@@ -567,22 +378,6 @@ static void each_allocation_may_fail(void **state)
 	fake_redis_stop(&f->fake);
 }
 
-static void no_server_means_nothing_was_written(void **state)
-{
-	struct fixture *f = *state;
-	struct redis_kv_options options = {.url = S("unix:///nonexistent/socket")};
-
-	assert_int_equal(redis_kv_new(&options, &f->kv, &f->err), CS_OK);
-	f->port = redis_kv_port(f->kv);
-	assert_int_equal(put(f), CS_UNAVAILABLE);
-	assert_says(f, "unix:///nonexistent/socket");
-	assert_says(f, "Nothing was written");
-	assert_int_equal(redis_kv_maintain(f->kv, &f->op, &f->err), CS_UNAVAILABLE);
-	redis_kv_free(f->kv);
-}
-
-#define WIRE_TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -597,10 +392,7 @@ int main(void)
 		WIRE_TEST(who_else_listens_is_told_apart_from_a_redis),
 		WIRE_TEST(silence_ends_with_the_deadline_or_the_timeout),
 		WIRE_TEST(a_caller_that_goes_away_ends_the_wait),
-		WIRE_TEST(refusals_are_told_with_what_to_do_and_break_nothing),
-		WIRE_TEST(a_forgotten_script_is_sent_anew),
 		WIRE_TEST(each_allocation_may_fail),
-		WIRE_TEST(no_server_means_nothing_was_written),
 	};
 
 	return cmocka_run_group_tests_name("redis wire", tests, NULL, NULL);
