@@ -1,10 +1,12 @@
 /* doctor's look at Redis.
  *
- * One connection of its own, PING by way of the greeting, INFO, and one try of what the cache needs. What the server
- * says of itself is enough: nothing is written, so it can be asked while it serves. The order of the judgements is that
- * of their weight, and the first that holds is the finding. */
+ * One connection of its own, PING by way of the greeting, INFO, one try of what the cache needs, and where all that is
+ * well one value that is written, read, listed and deleted again, in a name of doctor's own with the shortest time to
+ * live: only that tells whether a user's rights, the server's memory and its disk allow what tools do. The order of the
+ * judgements is that of their weight, and the first that holds is the finding. */
 #include "cli/doctor.h"
 
+#include "base/version.h"
 #include "cli/backends.h"
 #include "remote/redis.h"
 
@@ -55,6 +57,34 @@ static bool can_track(const struct redis *redis, struct redis_connection *c, str
 	return false;
 }
 
+/* What tools do, once each. */
+static enum cs_status use(const struct redis_kv_options *settings, struct op *op, struct cs_error *err)
+{
+	const struct kv_key key = {S(CS_NAME "-doctor"), KV_CONFIG, S("check")};
+	const struct kv_write steps[] = {
+		{.key = key, .mode = KV_OVERWRITE, .content = S("1"), .ttl_s = 60, .if_version = KV_VERSION_ANY},
+		{.key = key, .mode = KV_INCREMENT, .content = S("1"), .ttl_s = 60, .if_version = KV_VERSION_ANY}};
+	struct redis_kv *kv;
+	struct kv_port port;
+	struct kv_entry entry;
+	struct kv_page page;
+	enum cs_status status = redis_kv_new(settings, &kv, err);
+
+	if (status != CS_OK)
+		return status;
+	port = redis_kv_port(kv);
+	for (size_t i = 0; status == CS_OK && i < sizeof steps / sizeof steps[0]; i++)
+		status = port.put(port.self, op, &steps[i], &entry, err);
+	if (status == CS_OK)
+		status = port.get(port.self, op, &key, &entry, err);
+	if (status == CS_OK)
+		status = port.list(port.self, op, &key, (struct slice){0}, 1, &page, err);
+	if (status == CS_OK)
+		status = port.remove(port.self, op, &key, KV_VERSION_ANY, err);
+	redis_kv_free(kv);
+	return status;
+}
+
 static void judge(const struct redis_info *info, struct slice address, struct finding *f)
 {
 	struct slice policy = info_of(info, "maxmemory_policy"), append = info_of(info, "aof_enabled");
@@ -87,7 +117,8 @@ static void judge(const struct redis_info *info, struct slice address, struct fi
 	}
 }
 
-static void examine(const struct redis *redis, struct redis_connection *c, struct op *op, struct finding *f)
+static void examine(const struct redis *redis, const struct redis_kv_options *settings, struct redis_connection *c,
+	struct op *op, struct finding *f)
 {
 	const struct slice ask_info = S("INFO"), address = redis_shown(redis);
 	struct redis_reply reply;
@@ -99,16 +130,22 @@ static void examine(const struct redis *redis, struct redis_connection *c, struc
 		finding_mend(f, "see that REDIS_URL names a Redis that is well; contexts work meanwhile");
 		return;
 	}
-	if (reply.kind != REDIS_STRING) {
+	if (reply.kind == REDIS_STRING) {
+		info.text = reply.text;
+		name_version(&info);
+		judge(&info, address, f);
+	} else {
+		snprintf(info.version, sizeof info.version, "Redis");
 		finding_say(f, FINE,
-			SLICE_FMT " answers; this user may not ask for INFO, so memory and persistence were not "
-				  "looked at",
+			SLICE_FMT " answers; this user may not ask for INFO, so persistence was not looked at",
 			SLICE_ARG(address));
+	}
+	if (f->verdict != FAULT && use(settings, op, &err) != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "a user needs the rights that docs/redis.md lists, and the server room for what is "
+				"written; reads and contexts may work meanwhile");
 		return;
 	}
-	info.text = reply.text;
-	name_version(&info);
-	judge(&info, address, f);
 	if (f->verdict == FINE && !can_track(redis, c, op, &err)) {
 		finding_say(f, WARNING, "%s, but cannot tell of changes, so agent state is not cached: %s",
 			info.version, err.text);
@@ -143,7 +180,7 @@ void doctor_check_redis(const struct config *config, struct arena *arena, struct
 			"start it, or set REDIS_URL and REDIS_PASSWORD right; contexts work meanwhile, and agent "
 			"state comes back by itself");
 	} else {
-		examine(redis, c, &op, f);
+		examine(redis, &settings, c, &op, f);
 	}
 	redis_close(c);
 	redis_free(redis);
