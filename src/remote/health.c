@@ -8,7 +8,8 @@
 
 #define NS_PER_MS       INT64_C(1000000)
 #define ARENA_BYTES_MAX (1u << 20)
-#define SUSPECT_MS      500 /* until the next check of one that is up and did not answer the last */
+#define SUSPECT_MS                                                                                                     \
+	500 /* until the next check of one that is up and did not answer the last, or look at one that is down */
 
 struct health {
 	struct health_options options;
@@ -63,6 +64,17 @@ static int64_t due_ns(const struct health *h, size_t i)
 	return due == INT64_MAX ? h->next_ns[i] : due;
 }
 
+/* When to look next. What ends a pause or begins a new one may be a call's probe, of which nobody tells. */
+static int64_t look_ns(const struct health *h, size_t i)
+{
+	int64_t soon_ns = clock_mono_ns() + SUSPECT_MS * NS_PER_MS;
+	int64_t due = guard_due_ns(h->targets[i].guard);
+
+	if (due == INT64_MAX)
+		return h->next_ns[i];
+	return due < soon_ns ? due : soon_ns;
+}
+
 static void sleep_until(struct health *h, int64_t until_ns)
 {
 	pthread_mutex_lock(&h->lock);
@@ -86,8 +98,8 @@ static void *run(void *self)
 				h->next_ns[i] = check(h, &h->targets[i], &arena);
 				arena_reset(&arena);
 			}
-			if (due_ns(h, i) < earliest_ns)
-				earliest_ns = due_ns(h, i);
+			if (look_ns(h, i) < earliest_ns)
+				earliest_ns = look_ns(h, i);
 		}
 		sleep_until(h, earliest_ns);
 	}

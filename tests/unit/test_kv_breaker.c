@@ -1,4 +1,5 @@
 /* A port behind a guard: what opens it, what it then says, how it comes back, and what the health thread adds. */
+#include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -239,6 +240,50 @@ static void a_server_nobody_calls_is_found_dead_and_alive(void **state)
 	assert_string_equal(look().error, "no answer to the ping");
 }
 
+static enum cs_status say_so(void *self, struct op *check, struct cs_error *ret_err)
+{
+	sem_post(self);
+	return CS_OK;
+}
+
+/* The pause that follows is shorter than the time the probe was given. */
+static void a_calls_probe_that_fails_does_not_hold_up_the_check(void **state)
+{
+	struct guard_options options = {.name = "probed",
+		.role = "agent state",
+		.address = S("fake://probed"),
+		.breaker = {.failures_max = 1, .pause_min_ms = 1, .pause_max_ms = 4, .probe_max_ms = 3600000},
+		.changed = on_change};
+	/* The second is asked when the first was looked at. */
+	struct health_target targets[2] = {{.self = &fake, .ping = ping}, {.ping = say_so}};
+	const struct health_options watch = {.period_ms = 3600000, .timeout_ms = 1000, .targets = targets, .count = 2};
+	struct breaker_pass pass;
+	struct health *health;
+	struct guard *other;
+	sem_t looked;
+
+	sem_init(&looked, 0, 0);
+	guard_free(guard);
+	assert_int_equal(guard_new(&options, &guard, &err), CS_OK);
+	options.name = "other";
+	assert_int_equal(guard_new(&options, &other, &err), CS_OK);
+	targets[0].guard = guard;
+	targets[1].guard = other;
+	targets[1].self = &looked;
+	assert_int_equal(guard_enter(guard, &pass, &err), CS_OK);
+	guard_leave(guard, pass, &op, CS_UNAVAILABLE, NULL);
+	clock_shift_ms(100);
+	assert_int_equal(guard_enter(guard, &pass, &err), CS_OK);
+	assert_int_equal(look().state, BACKEND_PROBING);
+	assert_int_equal(health_new(&watch, &health, &err), CS_OK);
+	sem_wait(&looked);
+	guard_leave(guard, pass, &op, CS_UNAVAILABLE, NULL);
+	wait_until(&ups, 1);
+	health_free(health);
+	guard_free(other);
+	sem_destroy(&looked);
+}
+
 #define T(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -250,6 +295,7 @@ int main(void)
 		T(only_silence_counts),
 		T(a_loop_is_refused_at_once_too),
 		T(a_server_nobody_calls_is_found_dead_and_alive),
+		T(a_calls_probe_that_fails_does_not_hold_up_the_check),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
