@@ -8,8 +8,10 @@
 
 struct redis_kv_options backends_redis_options(const struct config *config)
 {
+	const struct slice url = config_str(config, SETTING_REDIS_URL);
+
 	return (struct redis_kv_options){
-		.url = config_str(config, SETTING_REDIS_URL),
+		.url = url,
 		.password = config_str(config, SETTING_REDIS_PASSWORD),
 		.pool_min = (unsigned)config_int(config, SETTING_REDIS_POOL_MIN),
 		.pool_max = (unsigned)config_int(config, SETTING_REDIS_POOL_MAX),
@@ -18,7 +20,8 @@ struct redis_kv_options backends_redis_options(const struct config *config)
 		.acquire_timeout_ms = config_int(config, SETTING_REDIS_ACQUIRE_TIMEOUT),
 		.connect_timeout_ms = config_int(config, SETTING_REDIS_CONNECT_TIMEOUT),
 		.command_timeout_ms = config_int(config, SETTING_REDIS_COMMAND_TIMEOUT),
-		.wait_time = metric_series(METRIC_POOL_WAIT, S("")),
+		/* A server that is not there has no series either. */
+		.wait_time = url.len > 0 ? metric_series(METRIC_POOL_WAIT, S("redis")) : NULL,
 	};
 }
 
@@ -82,10 +85,10 @@ static void collect(void *self)
 	struct pool_stats stats;
 
 	redis_kv_pool_stats(b->redis, &stats);
-	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("idle")), stats.idle);
-	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("in_use")), stats.in_use);
-	metric_set(metric_series(METRIC_POOL_WAITING, S("")), stats.waiting);
-	metric_set(metric_series(METRIC_POOL_WAIT_MAX, S("")), stats.wait_ns_max);
+	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("redis,idle")), stats.idle);
+	metric_set(metric_series(METRIC_POOL_CONNECTIONS, S("redis,in_use")), stats.in_use);
+	metric_set(metric_series(METRIC_POOL_WAITING, S("redis")), stats.waiting);
+	metric_set(metric_series(METRIC_POOL_WAIT_MAX, S("redis")), stats.wait_ns_max);
 }
 
 static struct guard_options guard_options_of(struct backends *b, const struct config *config)

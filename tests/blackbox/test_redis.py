@@ -519,10 +519,10 @@ def pool():
         told = json.loads(fetch(server, "/health/detailed")[1])["backends"][0]["pool"]
         equal((told["min"], told["max"], told["waiting"]), (5, 50, 0))
         equal(told["wait_ms_max"] < 5000, True, told)
-        waits = metric(server, "mcp_pool_wait_seconds_count")
+        waits = metric(server, 'mcp_pool_wait_seconds_count{backend="redis"}')
         equal((waits > 0) == (told["wait_ms_max"] > 0), True, f"{waits} waits, {told}")
         until(lambda: len(redis.clients()), 5, "idle connections are closed")
-        until(lambda: metric(server, 'mcp_pool_connections{state="idle"}'), 5.0, "the gauge follows")
+        until(lambda: metric(server, 'mcp_pool_connections{backend="redis",state="idle"}'), 5.0, "the gauge follows")
 
 
 # Around it.
