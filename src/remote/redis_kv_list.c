@@ -3,7 +3,8 @@
  * SCAN may name a key twice and walks the whole database, which is what the server offers to those who must not block
  * it; an index of our own would miss the keys that others write. Names are gathered in an arena of their own with a
  * ceiling, sorted, and freed of repetitions; that costs some hundred bytes a key and gives an exact total. A key that is gone by
- * the time its value is read is left out and counted off. */
+ * the time its value is read is left out and counted off, and so is one whose value is no text: other programs may leave
+ * such a thing, and it must not hide all the others. Asked for by its name, it says what it is. */
 #include <assert.h>
 #include <stdlib.h>
 
@@ -155,7 +156,7 @@ static enum cs_status add_value(struct list_visit *l, struct redis_connection *c
 		if (status == CS_OK && read.there && read.foreign)
 			status = redis_adopt(c, op, names, &read, err);
 	}
-	/* It was a string when it was scanned; what became something else is gone as a value. */
+	/* What became another type since it was scanned, or is no UTF-8, is no value of ours. */
 	if (status == CS_INVALID_CONTENT_TYPE || (status == CS_OK && !read.there)) {
 		page->total--;
 		return CS_OK;

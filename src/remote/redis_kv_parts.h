@@ -44,7 +44,7 @@ struct redis_read {
 	struct kv_entry entry;
 };
 
-/* What came. Errors: INVALID_CONTENT_TYPE (no string), STORAGE (no UTF-8), UNAVAILABLE (no such shape). */
+/* What came. Errors: INVALID_CONTENT_TYPE (no string, no UTF-8), UNAVAILABLE (no such shape). */
 CS_CHECKED enum cs_status redis_read_answer(
 	struct redis_connection *, const struct redis_reply *, struct redis_read *ret_read, struct cs_error *);
 /* Both in one, and adopting. */

@@ -40,7 +40,7 @@ static enum cs_status take_content(
 	read->entry.content = content;
 	read->entry.characters = utf8_length(content);
 	if (read->entry.characters < 0)
-		return cs_fail(err, CS_STORAGE,
+		return cs_fail(err, CS_INVALID_CONTENT_TYPE,
 			"the value under this key in Redis at " SLICE_FMT
 			" is not UTF-8 text: another program left it there",
 			SLICE_ARG(shown));

@@ -170,7 +170,10 @@ static void what_is_no_string_or_no_text_is_told_and_left_alone(void **state)
 	assert_text(page.keys[0], "m");
 	say(f, "DEL", "agent:a:state:k");
 	say(f, "SET", "agent:a:state:k", "\xFF\xFE");
-	assert_int_equal(get(f, &entry), CS_STORAGE);
+	assert_int_equal(get(f, &entry), CS_INVALID_CONTENT_TYPE);
+	assert_ok(f, list(f, &page));
+	assert_int_equal(page.total, 1);
+	assert_text(page.keys[0], "m");
 	assert_ok(f, put(f, &w, &entry));
 	assert_ok(f, get(f, &entry));
 }
