@@ -37,11 +37,11 @@ static void on_change(void *self, const struct guard_change *change)
 	struct health *health = atomic_load(&b->health);
 
 	if (change->up)
-		log_write(good_news(b), "a server answers again", log_str("backend", slice_cstr(change->name)),
+		log_write(good_news(b), "a server can be used again", log_str("backend", slice_cstr(change->name)),
 			log_str("address", change->address), log_f64("down_s", (double)change->down_ms / 1000),
 			LOG_END);
 	else
-		log_write(LOG_WARNING, "a server does not answer; calls that need it fail until it does",
+		log_write(LOG_WARNING, "a server cannot be used; calls that need it fail until it can",
 			log_str("backend", slice_cstr(change->name)), log_str("address", change->address),
 			log_str("reason", slice_cstr(change->why)), LOG_END);
 	if (health)

@@ -87,7 +87,7 @@ static enum cs_status refuse(struct guard *g, struct cs_error *err)
 	pthread_mutex_unlock(&g->lock);
 	clock_format(silent_ms, since);
 	status = cs_fail(err, CS_UNAVAILABLE,
-		"%s has not answered since %s (%s); it is asked again in %.1f s, and nothing was sent to it now",
+		"%s has been unavailable since %s (%s); it is asked again in %.1f s, and nothing was sent to it now",
 		g->where, since, why, left_ms > 0 ? (double)left_ms / 1000 : 0.0);
 	if (err)
 		name_backend(g, silent_ms, err);

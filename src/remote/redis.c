@@ -290,7 +290,7 @@ static size_t ask_greeting(struct redis_connection *c)
 {
 	const struct redis_url *url = &c->redis->url;
 	struct slice auth[3] = {S("AUTH"), slice_cstr(url->user), slice_cstr(url->password)};
-	struct slice name[3] = {S("CLIENT"), S("SETNAME"), S(REDIS_CLIENT_NAME)};
+	struct slice hello[4] = {S("HELLO"), S("2"), S("SETNAME"), S(REDIS_CLIENT_NAME)};
 	char digits[8];
 	int length = snprintf(digits, sizeof digits, "%u", url->database);
 	struct slice database[2] = {S("SELECT"), slice_of(digits, (size_t)length)};
@@ -306,14 +306,36 @@ static size_t ask_greeting(struct redis_connection *c)
 		redis_ask(c, database, 2);
 		asked++;
 	}
-	redis_ask(c, name, 3);
+	redis_ask(c, hello, 4);
 	return asked;
 }
 
-/* A name is for people. A user that may not set one works as well, and so does a server whose CLIENT somebody disabled. */
-static bool is_about_name_only(const struct redis_reply *reply)
+/* A user who may not say HELLO works as well, and so does a proxy that does not know it: a name is for people, and what
+ * kind of server it is shows later. */
+static bool is_dispensable(const struct redis_reply *hello)
 {
-	return redis_reply_is(reply, "NOPERM") || redis_reply_is(reply, "ERR unknown command");
+	return redis_reply_is(hello, "NOPERM") || redis_reply_is(hello, "ERR unknown command") ||
+	       redis_reply_is(hello, "ERR unsupported command") || redis_reply_is(hello, "NOPROTO");
+}
+
+/* HELLO's answer is names and values in turn. A node of a cluster answers PING and takes some of the keys: without this it
+ * would be well for one call and useless for the next. */
+static enum cs_status check_mode(const struct redis *r, const struct redis_reply *hello, struct cs_error *err)
+{
+	struct slice mode = S("standalone");
+
+	for (size_t i = 0; hello->kind == REDIS_ARRAY && i + 1 < hello->count; i += 2)
+		if (slice_is(hello->elements[i].text, "mode"))
+			mode = hello->elements[i + 1].text;
+	if (slice_is(mode, "cluster"))
+		return cs_fail(err, CS_UNAVAILABLE, "Redis at %s answers, but " REDIS_CLUSTER_REFUSED, r->url.shown);
+	if (slice_is(mode, "sentinel"))
+		return cs_fail(err, CS_UNAVAILABLE,
+			"Redis at %s answers, but it is a Sentinel and keeps no data: point REDIS_URL at the primary "
+			"it "
+			"watches",
+			r->url.shown);
+	return CS_OK;
 }
 
 static enum cs_status greet(struct redis_connection *c, struct op *op, int64_t timeout_ms, struct cs_error *err)
@@ -326,8 +348,10 @@ static enum cs_status greet(struct redis_connection *c, struct op *op, int64_t t
 	/* The password was in there. */
 	explicit_bzero(c->out.ptr, c->out.cap);
 	for (size_t i = 0; status == CS_OK && i < asked; i++)
-		if (replies[i].kind == REDIS_ERROR && !(i + 1 == asked && is_about_name_only(&replies[i])))
+		if (replies[i].kind == REDIS_ERROR && !(i + 1 == asked && is_dispensable(&replies[i])))
 			status = redis_reply_error(c->redis, &replies[i], &why);
+	if (status == CS_OK)
+		status = check_mode(c->redis, &replies[asked - 1], &why);
 	if (status == CS_OK)
 		return CS_OK;
 	/* Whatever it refused with: no connection can be had, so no command of anybody will be answered. */

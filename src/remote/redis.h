@@ -28,6 +28,11 @@
 #define REDIS_COMMAND_MAX  (8u << 20) /* bytes of the commands of one round trip */
 #define REDIS_CLIENT_NAME  "context-store"
 
+/* What a cluster is told by, in whatever way it shows. */
+#define REDIS_CLUSTER_REFUSED                                                                                          \
+	"it is a node of a Redis Cluster, which is not supported yet: point REDIS_URL at a single server or a proxy "  \
+	"for the cluster"
+
 struct redis;
 struct redis_connection;
 
@@ -55,7 +60,8 @@ void redis_free(struct redis *);
 /* The address without secrets. Lives as long as the redis. */
 struct slice redis_shown(const struct redis *);
 
-/* Connects, says who we are (AUTH), chooses the database (SELECT) and a name (CLIENT SETNAME), in one round trip.
+/* Connects, says who we are (AUTH), chooses the database (SELECT), tells a name and hears what kind of server it is (HELLO 2
+ * SETNAME), in one round trip. A node of a cluster and a Sentinel are refused.
  * The connection keeps a pointer to the redis. */
 CS_CHECKED enum cs_status redis_connect(
 	const struct redis *, struct op *, struct redis_connection **ret_connection, struct cs_error *);

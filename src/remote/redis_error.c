@@ -4,10 +4,6 @@
  * is, and STORAGE what concerns this command only: a replica or a full server still answers reads. */
 #include "remote/redis.h"
 
-#define CLUSTER                                                                                                        \
-	"it is a node of a Redis Cluster, which is not supported yet: point REDIS_URL at a single server or a proxy "  \
-	"for the cluster"
-
 struct refusal {
 	const char *code; /* a first word, or all that the text begins with */
 	enum cs_status status;
@@ -46,12 +42,12 @@ static const struct refusal refusals[] = {
 		"it has too few replicas in step and therefore refuses writes. Nothing was written"},
 	{"WRONGTYPE", CS_INVALID_CONTENT_TYPE, false,
 		"the key holds something else than a string, which another program left there"},
-	{"MOVED", CS_UNAVAILABLE, false, CLUSTER},
-	{"ASK", CS_UNAVAILABLE, false, CLUSTER},
-	{"ERR SELECT is not allowed in cluster mode", CS_UNAVAILABLE, false, CLUSTER},
-	{"CLUSTERDOWN", CS_UNAVAILABLE, false, CLUSTER},
-	{"CROSSSLOT", CS_UNAVAILABLE, false, CLUSTER},
-	{"TRYAGAIN", CS_UNAVAILABLE, false, CLUSTER},
+	{"MOVED", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
+	{"ASK", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
+	{"ERR SELECT is not allowed in cluster mode", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
+	{"CLUSTERDOWN", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
+	{"CROSSSLOT", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
+	{"TRYAGAIN", CS_UNAVAILABLE, false, REDIS_CLUSTER_REFUSED},
 	{"", CS_STORAGE, true, "it refused"},
 };
 

@@ -24,7 +24,7 @@
  * After a failed write the message says what is known: that nothing was written, or that it is not known whether it was.
  * Reads are repeated once when a connection that had lain idle turns out to be dead; writes never are.
  *
- * ACL: `~agent:* ~{agent:*}:version +get +set +del +incrby +pttl +pexpiretime +scan +eval +evalsha +ping +select +client|setname`. Evicting policies may drop a mark before its value; noeviction is advised.
+ * ACL: `~agent:* ~{agent:*}:version +get +set +del +incrby +pttl +pexpiretime +scan +eval +evalsha +ping +select +hello`. Evicting policies may drop a mark before its value; noeviction is advised.
  *
  * Threads: any worker. An op that may not wait is told WOULD_WAIT: nothing is answered from memory here.
  * Errors: the port's, and those of remote/redis.h. */

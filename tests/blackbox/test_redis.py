@@ -18,8 +18,8 @@ from blackbox import (WAIT_S, Peer, Server, command, contains, directory, enviro
 from redis_server import Redis, free_port, valkey
 
 QUICK = ("--embedding-model", "off", "--health-period", "1", "--breaker-pause-max", "1")
-DOWN = "a server does not answer"
-UP = "a server answers again"
+DOWN = "a server cannot be used"
+UP = "a server can be used again"
 CACHED = "agent state is cached"
 UNCACHED = "agent state is not cached"
 
@@ -331,6 +331,23 @@ def wrong_port():
         contexts_work(server)
 
 
+def cluster():
+    """a node of a Redis Cluster is refused by name, and the log says it once however many call"""
+    with Redis("--cluster-enabled", "yes") as redis, serving(redis.url) as server:
+        until_said(server, DOWN, 1)
+
+        def asked_again():
+            reply = write(server, "k", "v")
+            unavailable(server, reply, redis.url)
+            contains(reply[1]["message"], "Redis Cluster")
+            return metric(server, 'mcp_backend_failures_total{backend="redis"}') >= 4
+
+        until(asked_again, True, "probes were made")
+        equal((count(server, DOWN), count(server, UP)), (1, 0))
+        equal(fetch(server, "/health/ready")[0], 503)
+        contexts_work(server)
+
+
 def replica():
     """a read-only replica answers reads and refuses writes by name, until it is promoted"""
     with Redis() as primary, Redis() as redis:
@@ -610,5 +627,5 @@ def doctor():
 
 
 if __name__ == "__main__":
-    run(same, killed, paused, out_of_memory, wrong_password, wrong_port, replica, script_flush, dead_at_start, coherence,
+    run(same, killed, paused, out_of_memory, wrong_password, wrong_port, cluster, replica, script_flush, dead_at_start, coherence,
         listener_killed, listening_on, expiry, on_valkey, pool, forwarders, settings, doctor)

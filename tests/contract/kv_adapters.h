@@ -15,8 +15,7 @@
 /* As in remote/redis_kv.h. */
 #define STORE_RIGHTS                                                                                                   \
 	"ACL", "SETUSER", "store", "reset", "on", ">p@ss:w/rd%", "~agent:*", "~{agent:*}:version", "+get", "+set",     \
-		"+del", "+incrby", "+pttl", "+pexpiretime", "+scan", "+eval", "+evalsha", "+ping", "+select",          \
-		"+client|setname"
+		"+del", "+incrby", "+pttl", "+pexpiretime", "+scan", "+eval", "+evalsha", "+ping", "+select", "+hello"
 #define STORE_USER "store:p%40ss%3aw%2Frd%25"
 
 struct kv_server {

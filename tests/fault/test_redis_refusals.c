@@ -136,12 +136,13 @@ static void serve_no_greeting(struct fake_redis *fake, int fd, int number)
 
 static void a_name_may_be_refused(void **state)
 {
-	static const char *const replies[] = {
-		"-NOPERM this user has no permissions to run the 'client|setname' command\r\n",
-		"-ERR unknown command 'CLIENT', with args beginning with: 'SETNAME'\r\n"};
+	static const char *const replies[] = {"-NOPERM this user has no permissions to run the 'hello' command\r\n",
+		"-ERR unknown command 'HELLO', with args beginning with: '2'\r\n",
+		"-NOPROTO unsupported protocol version\r\n", "*0\r\n", "*1\r\n$4\r\nmode\r\n",
+		"*2\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n", "*2\r\n:1\r\n:1\r\n"};
 	struct fixture *f = *state;
 
-	for (size_t i = 0; i < 2; i++) {
+	for (size_t i = 0; i < sizeof replies / sizeof *replies; i++) {
 		f->reply = replies[i];
 		f->length = strlen(replies[i]);
 		begin(f, serve_then_pong, 0);
@@ -161,6 +162,8 @@ static void a_refused_greeting_is_no_server(void **state)
 		{"-ERR nobody is let in today\r\n", "nobody is let in today"},
 		{"-MISCONF this cannot be\r\n", "disk"},
 		{"-ERR SELECT is not allowed in cluster mode\r\n", "Redis Cluster"},
+		{"*4\r\n$5\r\nproto\r\n:2\r\n$4\r\nmode\r\n$7\r\ncluster\r\n", "Redis Cluster"},
+		{"*2\r\n$4\r\nmode\r\n$8\r\nsentinel\r\n", "Sentinel"},
 	};
 	struct fixture *f = *state;
 
