@@ -16,6 +16,8 @@
 
 typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
 typedef float vec_in_memory __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+/* Four floats: a register everywhere, and what wider vectors are summed by. */
+typedef float quarter __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4), may_alias));
 
 INLINED vec vec_load(const float *from)
@@ -52,13 +54,13 @@ INLINED void vec_store_part(float *to, vec v, size_t count)
 
 INLINED float vec_sum(vec v)
 {
-	float lanes[LANES];
+	quarter parts[LANES / 4], sum;
 
-	vec_store(lanes, v);
-	for (size_t width = LANES / 2; width > 0; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lanes[i] += lanes[i + width];
-	return lanes[0];
+	vec_store((float *)parts, v);
+	sum = parts[0];
+	for (size_t i = 1; i < LANES / 4; i++)
+		sum += parts[i];
+	return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 #ifndef vec_max
