@@ -11,7 +11,6 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 
 #define BLOCK_ROWS 64
 /* Queries whose scores are made at once. */
@@ -248,22 +247,17 @@ static enum cs_status run(struct pass *p, const struct op *op, const uint32_t *i
 	return status == CS_OK ? pool(p, vector, err) : status;
 }
 
-enum cs_status forward(const struct model *model, const struct kernels *kernels, const struct op *op,
-	const uint32_t *ids, size_t count, float *vector, struct cs_error *err)
+enum cs_status forward(const struct model *model, const struct kernels *kernels, struct scratch *scratch,
+	const struct op *op, const uint32_t *ids, size_t count, float *vector, struct cs_error *err)
 {
 	struct pass p = {.model = model, .kernels = kernels, .count = count, .hidden = model->config.hidden};
-	enum cs_status status;
-	char *block;
 
 	assert(count > 0 && count <= model->config.positions);
 	/* Whole vectors of every kernel set. */
 	p.columns = kernel_round_up(count, VECTOR_FLOATS);
 	p.key_stride = kernel_round_up(count, 2 * VECTOR_FLOATS) + VECTOR_FLOATS;
-	block = aligned_alloc(KERNEL_ALIGN, lay_out(&p, NULL));
-	if (!block)
+	if (!scratch_need(scratch, lay_out(&p, NULL)))
 		return cs_fail_memory(err);
-	(void)lay_out(&p, block);
-	status = run(&p, op, ids, vector, err);
-	free(block);
-	return status;
+	(void)lay_out(&p, scratch->block);
+	return run(&p, op, ids, vector, err);
 }
