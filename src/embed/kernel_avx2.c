@@ -64,6 +64,8 @@ INLINED __m256i widen(__m256i lanes)
 	return _mm256_madd_epi16(lanes, _mm256_set1_epi16(1));
 }
 
+/* Also asks for the next block's weights, which arrive while this one is multiplied; behind the last block is nothing to
+ * want, and no harm in asking. */
 static void find_starts(const int8_t *w, size_t groups, struct starts *starts)
 {
 	const __m256i middle = _mm256_set1_epi8((char)128), zero = _mm256_setzero_si256();
@@ -74,6 +76,7 @@ static void find_starts(const int8_t *w, size_t groups, struct starts *starts)
 		__m256i low = zero, high = zero;
 
 		for (size_t g = k; g < groups && g < k + CHUNK_GROUPS; g++) {
+			_mm_prefetch((const char *)(w + (groups + g) * 64), _MM_HINT_T0);
 			low = add_pairs(low, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64)));
 			high = add_pairs(high, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64 + 32)));
 		}
