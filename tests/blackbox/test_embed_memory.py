@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
 """A server that has its model in use stays small, whatever texts it has embedded before."""
-from blackbox import Server, Skip, command, directory, equal, run
+from blackbox import Server, Skip, directory, equal, result, run
 from model_files import test_model
 from wire import SANITIZED, memory_kb
 
@@ -22,7 +22,7 @@ def documents():
     if SANITIZED:
         raise Skip("a sanitizer keeps what is freed")
     # The first use of a model makes its file of 8-bit weights, which takes more memory for that moment.
-    equal(command("embed", "--embedding-model", str(test_model()), stdin=b'{"id": 1, "text": "a"}\n').returncode, 0)
+    result("embed", "--embedding-model", str(test_model()), stdin=b'{"id": 1, "text": "a"}\n')
     with directory() as path, Server(path, "--embedding-model", str(test_model())) as server:
         for first in range(0, 100, 20):
             contexts = [{"type": "log", "content": {"text": text(n, 300 + n * 13)}} for n in range(first, first + 20)]
