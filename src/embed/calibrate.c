@@ -38,6 +38,7 @@ static enum cs_status run_all(const struct model *m, const struct kernels *kerne
 	uint32_t sep, float *vector, struct cs_error *err)
 {
 	uint64_t state = 20261124;
+	struct scratch scratch = {0};
 	enum cs_status status = CS_OK;
 
 	for (size_t round = 0; round < ROUNDS; round++)
@@ -49,8 +50,9 @@ static enum cs_status run_all(const struct model *m, const struct kernels *kerne
 								: random_word(&state, m->config.vocabulary);
 			ids[0] = cls;
 			ids[n - 1] = sep;
-			status = forward(m, kernels, op, ids, n, vector, err);
+			status = forward(m, kernels, &scratch, op, ids, n, vector, err);
 		}
+	scratch_release(&scratch);
 	return status;
 }
 

@@ -27,6 +27,7 @@ struct encoder {
 	struct quantized quantized;
 	struct model model;
 	const struct kernels *kernels;
+	struct scratch_pool *scratch; /* apart from what is read-only once open */
 	struct tokenizer *tokenizer;
 	struct token_ids prefixes[2]; /* by enum encoder_kind */
 	uint32_t window;
@@ -237,10 +238,16 @@ enum cs_status encoder_open(struct slice directory, const struct encoder_options
 	struct cs_error *err)
 {
 	struct encoder *e = calloc(1, sizeof *e);
+	struct scratch_pool *scratch = malloc(sizeof *scratch);
 	enum cs_status status;
 
-	if (!e)
+	if (!e || !scratch) {
+		free(e);
+		free(scratch);
 		return cs_fail_memory(err);
+	}
+	scratch_pool_init(scratch);
+	e->scratch = scratch;
 	arena_init(&e->arena, NULL, 0, ARENA_BESIDE);
 	e->kernels = kernels_best();
 	status = open_all(e, directory, options, err);
@@ -256,6 +263,8 @@ void encoder_close(struct encoder *e)
 {
 	if (!e)
 		return;
+	scratch_pool_release(e->scratch);
+	free(e->scratch);
 	tokenizer_free(e->tokenizer);
 	quantized_release(&e->quantized);
 	mapped_close(&e->weights);
@@ -300,8 +309,10 @@ static enum cs_status to_unit_length(float *vector, size_t count, struct cs_erro
 enum cs_status encoder_run_ids(const struct encoder *e, const struct op *op, const uint32_t *ids, size_t count,
 	float *vector, struct cs_error *err)
 {
-	enum cs_status status = forward(&e->model, e->kernels, op, ids, count, vector, err);
+	struct scratch scratch = scratch_pool_take(e->scratch);
+	enum cs_status status = forward(&e->model, e->kernels, &scratch, op, ids, count, vector, err);
 
+	scratch_pool_give(e->scratch, scratch);
 	return status == CS_OK ? to_unit_length(vector, e->model.config.hidden, err) : status;
 }
 

@@ -13,7 +13,7 @@
  * Windows. A model sees encoder_window(tokens) at a time, [CLS] and [SEP] counted. A longer text is cut into windows, each is
  * encoded, and the vectors are averaged by their number of tokens and made unit length again: nothing is silently cut.
  *
- * Owner: encoder_close. Threads: open and close from one; encode from any, each call uses one thread and its own scratch memory.
+ * Owner: encoder_close. Threads: open and close from one; encode from any, each call uses one thread and scratch memory that is kept for the next.
  * Sources: Vaswani et al. 2017, Devlin et al. 2018, Reimers and Gurevych 2019; safetensors and ONNX file formats. */
 #ifndef CS_EMBED_ENCODER_H
 #define CS_EMBED_ENCODER_H

@@ -11,24 +11,27 @@
 
 #include <assert.h>
 #include <math.h>
-#include <stdlib.h>
 
 #define BLOCK_ROWS 64
 /* Queries whose scores are made at once. */
 #define QUERY_ROWS 24
+/* Of the widest kernel set. */
+#define VECTOR_FLOATS 16
 
 struct pass {
 	const struct model *model;
 	const struct kernels *kernels;
-	size_t count, hidden, key_stride;
-	float *x;       /* [count][hidden] */
-	float *qkv;     /* [count][3 * hidden] */
-	float *context; /* [count][hidden], what attention gives */
-	float *added;   /* [count][hidden], what is added to x */
-	float *inner;   /* [BLOCK_ROWS][intermediate] */
-	float *keys;    /* [head width][key_stride], transposed */
-	float *scores;  /* [QUERY_ROWS][key_stride] */
-	float *scaled;  /* one row before it becomes bytes */
+	size_t count, hidden;
+	size_t columns;    /* keys, to whole vectors */
+	size_t key_stride; /* no power of two, or transposed keys would share few sets of the first cache */
+	float *x;          /* [count][hidden] */
+	float *qkv;        /* [count][3 * hidden] */
+	float *context;    /* [count][hidden], what attention gives */
+	float *added;      /* [count][hidden], what is added to x */
+	float *inner;      /* [BLOCK_ROWS][intermediate] */
+	float *keys;       /* [head width][key_stride], transposed */
+	float *scores;     /* [QUERY_ROWS][key_stride] */
+	float *scaled;     /* one row before it becomes bytes */
 	float *step, *lowest;
 	uint8_t *bytes; /* rows as bytes */
 };
@@ -64,8 +67,7 @@ static size_t lay_out(struct pass *p, char *block)
 	p->step = piece(block, &used, n, f);
 	p->lowest = piece(block, &used, n, f);
 	p->bytes = piece(block, &used,
-		larger(n * kernel_round_up(p->hidden, KERNEL_GROUP), rows * kernel_round_up(inner, KERNEL_GROUP)),
-		p->kernels->bytes_per_value);
+		larger(n * kernel_round_up(p->hidden, KERNEL_GROUP), rows * kernel_round_up(inner, KERNEL_GROUP)), 1);
 	return used;
 }
 
@@ -106,7 +108,7 @@ static void note_largest(const struct model *m, size_t layer, enum site site, co
 
 static struct rows_u8 quantize_rows(struct pass *p, const struct linear_i8 *l, const struct rows_f32 *x)
 {
-	size_t stride = kernel_round_up(l->in, KERNEL_GROUP) * p->kernels->bytes_per_value;
+	size_t stride = kernel_round_up(l->in, KERNEL_GROUP);
 
 	for (size_t row = 0; row < x->count; row++)
 		p->kernels->quantize(x->values + row * x->stride, l->smooth, l->in, p->scaled, p->bytes + row * stride,
@@ -136,7 +138,7 @@ static void attend(struct pass *p, size_t head, size_t query, size_t queries)
 		.right_stride = p->key_stride,
 		.rows = queries,
 		.inner = width,
-		.columns = p->key_stride,
+		.columns = p->columns,
 	};
 	const struct product context = {
 		.left = p->scores,
@@ -154,9 +156,12 @@ static void attend(struct pass *p, size_t head, size_t query, size_t queries)
 	for (size_t i = 0; i < queries; i++)
 		sums[i] = p->kernels->exponentials(p->scores + i * p->key_stride, p->count, scale);
 	p->kernels->product(&context, to, p->hidden);
-	for (size_t i = 0; i < queries; i++)
+	for (size_t i = 0; i < queries; i++) {
+		float inverse = 1.0f / sums[i];
+
 		for (size_t j = 0; j < width; j++)
-			to[i * p->hidden + j] /= sums[i];
+			to[i * p->hidden + j] *= inverse;
+	}
 }
 
 static void attention(struct pass *p)
@@ -215,15 +220,15 @@ static enum cs_status pool(struct pass *p, float *vector, struct cs_error *err)
 {
 	size_t rows = p->model->config.pooling == POOLING_CLS ? 1 : p->count;
 
+	memset(vector, 0, p->hidden * sizeof *vector);
+	for (size_t t = 0; t < rows; t++)
+		for (size_t i = 0; i < p->hidden; i++)
+			vector[i] += p->x[t * p->hidden + i];
 	for (size_t i = 0; i < p->hidden; i++) {
-		float sum = 0;
-
-		for (size_t t = 0; t < rows; t++)
-			sum += p->x[t * p->hidden + i];
-		if (!isfinite(sum))
+		if (!isfinite(vector[i]))
 			return cs_fail(err, CS_VALIDATION,
 				"the model's weights give no finite numbers: the file is damaged or hostile");
-		vector[i] = sum / (float)rows;
+		vector[i] /= (float)rows;
 	}
 	return CS_OK;
 }
@@ -242,21 +247,17 @@ static enum cs_status run(struct pass *p, const struct op *op, const uint32_t *i
 	return status == CS_OK ? pool(p, vector, err) : status;
 }
 
-enum cs_status forward(const struct model *model, const struct kernels *kernels, const struct op *op,
-	const uint32_t *ids, size_t count, float *vector, struct cs_error *err)
+enum cs_status forward(const struct model *model, const struct kernels *kernels, struct scratch *scratch,
+	const struct op *op, const uint32_t *ids, size_t count, float *vector, struct cs_error *err)
 {
 	struct pass p = {.model = model, .kernels = kernels, .count = count, .hidden = model->config.hidden};
-	enum cs_status status;
-	char *block;
 
 	assert(count > 0 && count <= model->config.positions);
 	/* Whole vectors of every kernel set. */
-	p.key_stride = kernel_round_up(count, 16);
-	block = aligned_alloc(KERNEL_ALIGN, lay_out(&p, NULL));
-	if (!block)
+	p.columns = kernel_round_up(count, VECTOR_FLOATS);
+	p.key_stride = kernel_round_up(count, 2 * VECTOR_FLOATS) + VECTOR_FLOATS;
+	if (!scratch_need(scratch, lay_out(&p, NULL)))
 		return cs_fail_memory(err);
-	(void)lay_out(&p, block);
-	status = run(&p, op, ids, vector, err);
-	free(block);
-	return status;
+	(void)lay_out(&p, scratch->block);
+	return run(&p, op, ids, vector, err);
 }

@@ -5,7 +5,7 @@
  * each added to its input and normalised), and pools. Activations are f32 throughout; with int8 weights each linear layer
  * first turns its input rows into bytes.
  *
- * Cost. Scratch memory of one allocation a pass: some 10 KB a token for 384 dimensions. Time is linear in the tokens but
+ * Cost. Scratch memory, the caller's: some 10 KB a token for 384 dimensions. Time is linear in the tokens but
  * for attention. Threads: a model is read-only; each pass uses the calling thread. */
 #ifndef CS_EMBED_FORWARD_H
 #define CS_EMBED_FORWARD_H
@@ -13,6 +13,7 @@
 #include "base/op.h"
 #include "embed/kernels.h"
 #include "embed/model_config.h"
+#include "embed/scratch.h"
 
 struct norm {
 	const float *weight, *bias;
@@ -52,7 +53,7 @@ struct model {
 /* *vector gets config.hidden floats, not of unit length; count is at most config.positions, ids less than
  * config.vocabulary (both asserted). Errors: op_check's, CS_LIMIT_EXCEEDED (memory), CS_VALIDATION (the weights give no
  * finite numbers). */
-CS_CHECKED enum cs_status forward(const struct model *, const struct kernels *, const struct op *, const uint32_t *ids,
-	size_t count, float *vector, struct cs_error *);
+CS_CHECKED enum cs_status forward(const struct model *, const struct kernels *, struct scratch *, const struct op *,
+	const uint32_t *ids, size_t count, float *vector, struct cs_error *);
 
 #endif

@@ -169,7 +169,6 @@ static void avx512_linear_i8(const struct linear_i8 *l, const struct rows_u8 *x,
 
 const struct kernels kernels_avx512vnni = {
 	"avx512vnni",
-	1,
 	avx512_quantize,
 	avx512_linear_i8,
 	f32_linear,

@@ -21,16 +21,10 @@
 
 #include "embed/kernel_f32.h"
 
-#define TOKENS_MAX      6
-#define BYTES_PER_VALUE 1
-#define EACH_TOKEN(DO)  DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
+#define TOKENS_MAX     6
+#define EACH_TOKEN(DO) DO(0) DO(1) DO(2) DO(3) DO(4) DO(5)
 
-INLINED void store_bytes(uint8_t *to, __m256i q)
-{
-	__m128i words = _mm_packus_epi32(_mm256_castsi256_si128(q), _mm256_extracti128_si256(q, 1));
-
-	_mm_storel_epi64((__m128i *)to, _mm_packus_epi16(words, words));
-}
+#include "embed/kernel_256.h"
 
 /* Four activations in each lane. */
 INLINED __m256i group_of(const uint8_t *q)
@@ -41,17 +35,36 @@ INLINED __m256i group_of(const uint8_t *q)
 	return _mm256_set1_epi32(group);
 }
 
-#define WEIGHTS(w, k)                                                                                                  \
-	__m256i u = _mm256_loadu_si256((const __m256i *)((w) + (k)*64));                                               \
-	__m256i v = _mm256_loadu_si256((const __m256i *)((w) + (k)*64 + 32))
-#define MULTIPLY(low, high, q, k)                                                                                      \
-	do {                                                                                                           \
-		__m256i group = group_of((q) + (k)*KERNEL_GROUP);                                                      \
-		(low) = _mm256_dpbusd_avx_epi32(low, group, u);                                                        \
-		(high) = _mm256_dpbusd_avx_epi32(high, group, v);                                                      \
-	} while (0)
+#define DECLARE(t) __m256i a##t = _mm256_setzero_si256(), b##t = a##t;
+#define ADD(t)                                                                                                         \
+	if (tokens > t) {                                                                                              \
+		__m256i group = group_of(q + t * x->stride + k * KERNEL_GROUP);                                        \
+		a##t = _mm256_dpbusd_avx_epi32(a##t, group, u);                                                        \
+		b##t = _mm256_dpbusd_avx_epi32(b##t, group, v);                                                        \
+	}
 
-#include "embed/kernel_256.h"
+INLINED void tile(const struct linear_i8 *l, const struct rows_u8 *x, const void *prepared, size_t row, size_t output,
+	float *to, size_t to_stride, const int tokens)
+{
+	size_t groups = kernel_round_up(l->in, KERNEL_GROUP) / KERNEL_GROUP;
+	const uint8_t *q = x->values + row * x->stride;
+	const int8_t *w = l->values + output * groups * KERNEL_GROUP;
+
+	EACH_TOKEN(DECLARE)
+	for (size_t k = 0; k < groups; k++) {
+		__m256i u = _mm256_loadu_si256((const __m256i *)(w + k * 64));
+		__m256i v = _mm256_loadu_si256((const __m256i *)(w + k * 64 + 32));
+
+		EACH_TOKEN(ADD)
+	}
+	EACH_TOKEN(FINISH)
+}
+
+static void avxvnni_linear_i8(const struct linear_i8 *l, const struct rows_u8 *x, float *to, size_t to_stride)
+{
+	for (size_t output = 0; output < l->out; output += KERNEL_BLOCK)
+		tiles(l, x, NULL, output, to, to_stride);
+}
 
 #ifdef __clang__
 #pragma clang attribute pop
@@ -61,9 +74,8 @@ INLINED __m256i group_of(const uint8_t *q)
 
 const struct kernels kernels_avxvnni = {
 	"avxvnni",
-	BYTES_PER_VALUE,
 	quantize_256,
-	linear_i8_256,
+	avxvnni_linear_i8,
 	f32_linear,
 	f32_product,
 	f32_exponentials,

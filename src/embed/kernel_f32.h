@@ -7,8 +7,8 @@
  * Intrinsics for all of this were rejected: five copies of each function, of which two cannot be run on any one machine.
  *
  * erf and exp are fits made for this file (least squares over their range, weighted until the error was level): erf(x)
- * as x P(x^2) / Q(x^2) on [-4, 4], outside of which it is 1 in f32, with at most 4e-7 of error; exp by 2^n times a
- * polynomial of degree 6 on +-ln(2)/2, with at most two units in the last place. */
+ * as x P(x^2) / Q(x^2) on [-4, 4], outside of which it is 1 in f32, with at most 4e-7 of error; exp as a power of 2, by 2^n
+ * times a polynomial of degree 6 on +-1/2, with at most two units in the last place beside those of its argument. */
 
 #include <math.h>
 
@@ -16,6 +16,8 @@
 
 typedef float vec __attribute__((vector_size(LANES * 4), may_alias));
 typedef float vec_in_memory __attribute__((vector_size(LANES * 4), aligned(4), may_alias));
+/* Four floats: a register everywhere, and what wider vectors are summed by. */
+typedef float quarter __attribute__((vector_size(16), may_alias));
 typedef int32_t ivec __attribute__((vector_size(LANES * 4), may_alias));
 
 INLINED vec vec_load(const float *from)
@@ -52,13 +54,13 @@ INLINED void vec_store_part(float *to, vec v, size_t count)
 
 INLINED float vec_sum(vec v)
 {
-	float lanes[LANES];
+	quarter parts[LANES / 4], sum;
 
-	vec_store(lanes, v);
-	for (size_t width = LANES / 2; width > 0; width /= 2)
-		for (size_t i = 0; i < width; i++)
-			lanes[i] += lanes[i + width];
-	return lanes[0];
+	vec_store((float *)parts, v);
+	sum = parts[0];
+	for (size_t i = 1; i < LANES / 4; i++)
+		sum += parts[i];
+	return (sum[0] + sum[2]) + (sum[1] + sum[3]);
 }
 
 #ifndef vec_max
@@ -81,22 +83,21 @@ INLINED float vec_largest(vec v)
 	return largest;
 }
 
-/* Of x <= 0. Below -87 the result stays at exp(-87), which is next to nothing. Of a NaN, a NaN: vec_max gives its second
+/* 2^x of x <= 0. Below -126 the result stays at 2^-126, which is next to nothing. Of a NaN, a NaN: vec_max gives its second
  * operand when either is none. */
-INLINED vec vec_exp(vec x)
+INLINED vec vec_exp2(vec x)
 {
 	const float shift = 12582912.0f; /* 1.5 * 2^23: adding it rounds to a whole number in the low bits */
-	vec low = vec_max(vec_all(-87.0f), x);
-	vec n = low * 1.44269504088896f + shift;
-	vec whole = n - shift;
-	vec r = low - whole * 0.693145751953125f - whole * 1.42860682030941723e-6f;
-	vec p = vec_all(1.381446734e-03f);
+	vec low = vec_max(vec_all(-126.0f), x);
+	vec n = low + shift;
+	vec r = low - (n - shift);
+	vec p = vec_all(1.532099286e-04f);
 
-	p = p * r + 8.368781172e-03f;
-	p = p * r + 4.166839425e-02f;
-	p = p * r + 1.666652010e-01f;
-	p = p * r + 4.999999341e-01f;
-	p = p * r + 1.0f;
+	p = p * r + 1.339027564e-03f;
+	p = p * r + 9.618527894e-03f;
+	p = p * r + 5.550362056e-02f;
+	p = p * r + 2.402264753e-01f;
+	p = p * r + 6.931471806e-01f;
 	p = p * r + 1.0f;
 	return (vec)((ivec)p + ((ivec)n << 23));
 }
@@ -138,7 +139,7 @@ static void f32_gelu(float *x, size_t count)
 static float f32_exponentials(float *x, size_t count, float scale)
 {
 	vec largest = vec_all(x[0]), sum = {0};
-	float top, rest = 0;
+	float top, rest = 0, powers = scale * 1.44269504088896f;
 	size_t i = 0;
 
 	for (; i + LANES <= count; i += LANES)
@@ -147,13 +148,13 @@ static float f32_exponentials(float *x, size_t count, float scale)
 	for (; i < count; i++)
 		top = x[i] > top ? x[i] : top;
 	for (i = 0; i + LANES <= count; i += LANES) {
-		vec e = vec_exp((vec_load(x + i) - top) * scale);
+		vec e = vec_exp2((vec_load(x + i) - top) * powers);
 
 		sum += e;
 		vec_store(x + i, e);
 	}
 	if (i < count)
-		vec_store_part(x + i, vec_exp((vec_load_part(x + i, count - i) - top) * scale), count - i);
+		vec_store_part(x + i, vec_exp2((vec_load_part(x + i, count - i) - top) * powers), count - i);
 	for (; i < count; i++)
 		rest += x[i];
 	return vec_sum(sum) + rest;

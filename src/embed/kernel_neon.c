@@ -100,7 +100,6 @@ static void neon_linear_i8(const struct linear_i8 *l, const struct rows_u8 *x, f
 
 const struct kernels kernels_neon = {
 	"neon",
-	1,
 	neon_quantize,
 	neon_linear_i8,
 	f32_linear,

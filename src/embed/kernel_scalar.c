@@ -56,7 +56,6 @@ static void scalar_linear_i8(const struct linear_i8 *l, const struct rows_u8 *x,
 
 const struct kernels kernels_scalar = {
 	"scalar",
-	1,
 	scalar_quantize,
 	scalar_linear_i8,
 	f32_linear,

@@ -13,11 +13,20 @@
  *
  * where the sum of q v is exact in 32 bits (KERNEL_IN_MAX terms of at most 255 * 127).
  *
+ * Limits of packed weights. AVX2 multiplies bytes fast only in 16 bits, where two products saturate and eight overflow.
+ * So whoever packs weights keeps them small together, which costs far less accuracy than a bit of each. Of a chunk of
+ * KERNEL_CHUNK inputs, those of places 0 and 1 of each group make one lane, places 2 and 3 the other. In a lane:
+ *
+ *     of the two weights of a group, those of one sign sum up to at most KERNEL_PAIR_MAX in magnitude  (255 * 128 < 2^15)
+ *     all eight sum up to at most KERNEL_LANE_MAX in magnitude                                         (128 * 255 < 2^15)
+ *
+ * The second is enough because q - 128 is at most 128 in magnitude, and 16 bits may overflow on the way to a sum that
+ * fits in them (kernel_avx2.c).
+ *
  * Layout of packed weights, the same for every kernel: blocks of KERNEL_BLOCK outputs; within one, groups of
  * KERNEL_GROUP inputs; within one, output by output its KERNEL_GROUP bytes: 64 bytes, which is what one instruction of
  * AVX-512 VNNI multiplies with a group of activations. Missing outputs and inputs are 0. Rows of activations are padded
- * to a whole group; what the padding holds does not matter. A set may keep activations in wider form
- * (`bytes_per_value`): only its own functions read them.
+ * to a whole group; what the padding holds does not matter.
  *
  * Threads: none of it shares anything. */
 #ifndef CS_EMBED_KERNELS_H
@@ -25,10 +34,13 @@
 
 #include "base/slice.h"
 
-#define KERNEL_BLOCK  16
-#define KERNEL_GROUP  4
-#define KERNEL_IN_MAX 65536
-#define KERNEL_ALIGN  64 /* of packed weights */
+#define KERNEL_BLOCK    16
+#define KERNEL_GROUP    4
+#define KERNEL_IN_MAX   16384
+#define KERNEL_ALIGN    64 /* of packed weights */
+#define KERNEL_CHUNK    16 /* inputs: four groups */
+#define KERNEL_PAIR_MAX 128
+#define KERNEL_LANE_MAX 255
 
 /* A linear layer with 8-bit weights; arrays hold `out` rounded up to whole blocks. */
 struct linear_i8 {
@@ -69,7 +81,6 @@ struct product {
 
 struct kernels {
 	const char *name;
-	size_t bytes_per_value; /* of quantised activations */
 	/* `scaled` is room for `count` floats: x times smooth, which may be x itself. */
 	void (*quantize)(const float *x, const float *smooth, size_t count, float *scaled, uint8_t *values,
 		float *ret_step, float *ret_lowest);

@@ -7,6 +7,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <float.h>
 #include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
@@ -19,6 +20,11 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "the file and safetens
 _Static_assert(offsetof(struct quantized_header, header_hash) + 8 == sizeof(struct quantized_header), "no padding");
 
 #define CHANNEL_MAX 127.0f
+/* A lane of a chunk's inputs (kernels.h). */
+#define LANE_VALUES (KERNEL_CHUNK / 2)
+/* Scales of a channel that are tried, from that of its largest weight to this many times it. */
+#define SCALE_TRIES  21
+#define SCALE_SPREAD 3.0f
 
 /* What lay_out gives out is written by the maker and read by everybody else. */
 #define WRITABLE(type, ptr) ((type *)(uintptr_t)(ptr))
@@ -122,24 +128,133 @@ static void find_smooth(const struct stack *s, size_t in, size_t out, const floa
 		smooth[i] = smooth[i] > 0 ? smooth[i] / (float)exp(used ? logs / (double)used : 0) : 1;
 }
 
-static bool quantize_row(
-	const struct linear_i8 *l, const float *w, const float *smooth, float bias, size_t row, float *scaled)
+/* Whole numbers in the making: value and how much its magnitude exceeds the exact one. */
+struct lane {
+	int value[LANE_VALUES];
+	float excess[LANE_VALUES];
+};
+
+static bool has_sign(int value, int sign)
 {
-	float largest = 0, scale;
+	return sign == 0 ? value != 0 : sign < 0 ? value < 0 : value > 0;
+}
+
+/* Brings one of the values of this sign (0: of any) nearer to 0, the one where that adds the least error. */
+static void shrink_one(struct lane *lane, size_t first, size_t end, int sign)
+{
+	size_t best = end;
+
+	for (size_t i = first; i < end; i++)
+		if (has_sign(lane->value[i], sign) && (best == end || lane->excess[i] > lane->excess[best]))
+			best = i;
+	assert(best < end);
+	lane->value[best] -= lane->value[best] > 0 ? 1 : -1;
+	lane->excess[best] -= 1;
+}
+
+static int sum_of(const struct lane *lane, size_t first, size_t end, int sign)
+{
+	int sum = 0;
+
+	for (size_t i = first; i < end; i++)
+		sum += has_sign(lane->value[i], sign) ? abs(lane->value[i]) : 0;
+	return sum;
+}
+
+static void keep_limits(struct lane *lane)
+{
+	for (size_t i = 0; i < LANE_VALUES; i += 2)
+		for (int sign = -1; sign <= 1; sign += 2)
+			while (sum_of(lane, i, i + 2, sign) > KERNEL_PAIR_MAX)
+				shrink_one(lane, i, i + 2, sign);
+	while (sum_of(lane, 0, LANE_VALUES, 0) > KERNEL_LANE_MAX)
+		shrink_one(lane, 0, LANE_VALUES, 0);
+}
+
+/* Where a lane's value number `i` stands in its chunk. */
+static size_t place_in_chunk(size_t half, size_t i)
+{
+	return i / 2 * KERNEL_GROUP + half * 2 + i % 2;
+}
+
+/* `count` weights of a chunk, times 1 / scale, to whole numbers within the limits; returns the square error. */
+static float round_lane(const float *weights, size_t count, size_t half, float inverse, int8_t *values)
+{
+	struct lane lane = {0};
+	float error = 0;
+
+	for (size_t i = 0; i < LANE_VALUES; i++) {
+		size_t at = place_in_chunk(half, i);
+		float exact = at < count ? weights[at] * inverse : 0;
+
+		lane.value[i] = (int)rintf(fmaxf(-CHANNEL_MAX, fminf(CHANNEL_MAX, exact)));
+		lane.excess[i] = fabsf((float)lane.value[i]) - fabsf(exact);
+	}
+	keep_limits(&lane);
+	for (size_t i = 0; i < LANE_VALUES; i++) {
+		if (place_in_chunk(half, i) < count)
+			values[place_in_chunk(half, i)] = (int8_t)lane.value[i];
+		error += lane.excess[i] * lane.excess[i];
+	}
+	return error;
+}
+
+static float round_channel(const float *weights, size_t in, float scale, int8_t *values)
+{
+	float error = 0, inverse = 1 / scale;
+
+	for (size_t first = 0; first < in; first += KERNEL_CHUNK)
+		for (size_t half = 0; half < 2; half++)
+			error += round_lane(weights + first, in - first < KERNEL_CHUNK ? in - first : KERNEL_CHUNK,
+				half, inverse, values + first);
+	return error * scale * scale;
+}
+
+/* A larger scale rounds more coarsely and has fewer weights over the limits; the best is found by trying. */
+static float find_scale(const float *weights, size_t in, float largest, int8_t *values)
+{
+	float best = largest / CHANNEL_MAX, least = INFINITY;
+
+	for (int i = 0; i < SCALE_TRIES; i++) {
+		float scale = largest / CHANNEL_MAX * (1 + (SCALE_SPREAD - 1) * (float)i / (SCALE_TRIES - 1));
+		float error = round_channel(weights, in, scale, values);
+
+		if (error < least) {
+			least = error;
+			best = scale;
+		} else if (error > 1.5f * least) {
+			break; /* past the best, it only grows */
+		}
+	}
+	return best;
+}
+
+/* Room for one channel. */
+struct channel {
+	float *smooth, *scaled;
+	int8_t *values;
+};
+
+static bool quantize_row(const struct linear_i8 *l, const float *w, float bias, size_t row, const struct channel *c)
+{
+	float largest = 0, scale = 0;
 	int32_t sum = 0;
 
 	for (size_t i = 0; i < l->in; i++) {
-		scaled[i] = w[i] * smooth[i];
-		largest = fmaxf(largest, fabsf(scaled[i]));
-		if (!isfinite(scaled[i]))
+		c->scaled[i] = w[i] * c->smooth[i];
+		largest = fmaxf(largest, fabsf(c->scaled[i]));
+		if (!isfinite(c->scaled[i]))
 			return false;
 	}
-	scale = largest / CHANNEL_MAX;
+	memset(c->values, 0, l->in);
+	/* Weights so small that their scale is no normal number are none. */
+	if (largest > CHANNEL_MAX * FLT_MIN) {
+		scale = find_scale(c->scaled, l->in, largest, c->values);
+		(void)round_channel(c->scaled, l->in, scale, c->values);
+	}
 	for (size_t i = 0; i < l->in; i++) {
-		int8_t v = scale > 0 ? (int8_t)lrintf(fmaxf(-CHANNEL_MAX, fminf(CHANNEL_MAX, scaled[i] / scale))) : 0;
-
-		WRITABLE(int8_t, l->values)[kernel_packed_place(l->in, row, i)] = v;
-		sum += v;
+		WRITABLE(int8_t, l->values)[kernel_packed_place(l->in, row, i)] = c->values[i];
+		sum += c->values[i];
 	}
 	WRITABLE(float, l->scale)[row] = scale;
 	WRITABLE(float, l->sum)[row] = scale * (float)sum;
@@ -147,21 +262,20 @@ static bool quantize_row(
 	return isfinite(bias);
 }
 
-/* `room` holds 2 * in floats. False: a weight is not finite. */
-static bool quantize_linear(const struct linear_i8 *l, const struct stack *s, const float *largest, float *room)
+/* False: a weight is not finite. */
+static bool quantize_linear(
+	const struct linear_i8 *l, const struct stack *s, const float *largest, const struct channel *room)
 {
-	float *smooth = room, *scaled = room + l->in;
-
-	find_smooth(s, l->in, l->out, largest, smooth);
+	find_smooth(s, l->in, l->out, largest, room->smooth);
 	for (size_t row = 0; row < l->out; row++) {
 		float bias;
 		const float *w = stack_row(s, row, &bias);
 
-		if (!quantize_row(l, w, smooth, bias, row, scaled))
+		if (!quantize_row(l, w, bias, row, room))
 			return false;
 	}
 	for (size_t i = 0; i < l->in; i++)
-		WRITABLE(float, l->smooth)[i] = 1.0f / smooth[i];
+		WRITABLE(float, l->smooth)[i] = 1.0f / room->smooth[i];
 	return true;
 }
 
@@ -202,8 +316,8 @@ static bool quantize_words(const struct model *to, const struct model *from, flo
 	return true;
 }
 
-static bool quantize_layer(
-	const struct layer *to, const struct layer *from, float *const *largest, size_t hidden, float *room)
+static bool quantize_layer(const struct layer *to, const struct layer *from, float *const *largest, size_t hidden,
+	const struct channel *room)
 {
 	const struct stack attention = {{&from->attention[0].f32, &from->attention[1].f32, &from->attention[2].f32}, 3};
 	const struct stack out = {{&from->attention_out.f32}, 1}, up = {{&from->up.f32}, 1},
@@ -222,19 +336,20 @@ static enum cs_status quantize_model(
 {
 	const struct model_config *c = &from->config;
 	size_t widest = c->hidden > c->intermediate ? c->hidden : c->intermediate;
-	float *room = malloc(2 * widest * sizeof *room);
+	float *floats = malloc(widest * (2 * sizeof *floats + 1));
+	const struct channel room = {floats, floats + widest, (int8_t *)(floats + 2 * widest)};
 	bool finite;
 
-	if (!room)
+	if (!floats)
 		return cs_fail_memory(err);
-	finite = quantize_words(to, from, room) &&
+	finite = quantize_words(to, from, floats) &&
 		 copy_finite(to->positions, from->positions, (size_t)c->positions * c->hidden) &&
 		 copy_finite(to->type, from->type, c->hidden) &&
 		 copy_norm(&to->embedding_norm, &from->embedding_norm, c->hidden);
 	for (uint32_t i = 0; finite && i < c->layers; i++)
 		finite = quantize_layer(
-			&to->layers[i], &from->layers[i], largest + (size_t)i * SITE_COUNT, c->hidden, room);
-	free(room);
+			&to->layers[i], &from->layers[i], largest + (size_t)i * SITE_COUNT, c->hidden, &room);
+	free(floats);
 	return finite ? CS_OK
 		      : cs_fail(err, CS_VALIDATION, "a weight is not a finite number: the file is damaged or hostile");
 }

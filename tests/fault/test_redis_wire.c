@@ -105,6 +105,7 @@ static void a_connection_reset_in_mid_reply_is_not_used_again(void **state)
 		assert_says(f, "reset by peer");
 		assert_int_equal(f->fake.connections, ++connections);
 	}
+	f->cut = 1;
 	assert_int_equal(put(f), CS_UNAVAILABLE);
 	assert_says(f, "not known whether");
 	end(f);

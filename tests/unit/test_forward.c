@@ -31,11 +31,13 @@ static void test_cancelled_between_layers(void **state)
 {
 	const struct op op = {.deadline_ns = OP_NO_DEADLINE, .cancelled = &cancelled};
 	struct kernels kernels = kernels_scalar;
+	struct scratch scratch = {0};
 	float vector[TINY_HIDDEN];
 
 	kernels.gelu = gelu_and_cancel;
-	assert_int_equal(forward(&model, &kernels, &op, ids, 4, vector, NULL), CS_TIMEOUT);
+	assert_int_equal(forward(&model, &kernels, &scratch, &op, ids, 4, vector, NULL), CS_TIMEOUT);
 	assert_int_equal(layers_run, 2);
+	scratch_release(&scratch);
 }
 
 static void test_no_memory(void **state)
@@ -47,9 +49,11 @@ static void test_no_memory(void **state)
 	ALLOC_FAULT_EACH(n)
 	{
 		float vector[TINY_HIDDEN];
-		enum cs_status status = forward(&model, &kernels_scalar, &op, ids, 4, vector, NULL);
+		struct scratch scratch = {0};
+		enum cs_status status = forward(&model, &kernels_scalar, &scratch, &op, ids, 4, vector, NULL);
 
 		assert_true(status == CS_OK || status == CS_LIMIT_EXCEEDED);
+		scratch_release(&scratch);
 	}
 }
 

@@ -30,12 +30,26 @@ static float *random_floats(size_t count, float spread)
 	return values;
 }
 
-/* A layer of random bytes: whole range, extremes included. */
+/* A layer of bytes within the limits of kernels.h, extremes included. */
 struct layer_i8 {
 	struct linear_i8 linear;
 	int8_t *values;
 	float *scale, *sum, *bias, *smooth;
 };
+
+/* The largest magnitudes that a chunk's lane may hold, by place in the chunk: pairs of one sign up to KERNEL_PAIR_MAX, all
+ * up to KERNEL_LANE_MAX. */
+static const int8_t fullest[KERNEL_CHUNK] = {127, 1, 64, 64, 0, 127, 64, 63, 0, 0, 0, 0, 0, 0, 0, 0};
+
+/* Up to `bound` each, so that no lane is over its limits; every third channel at them, above and below. */
+static int8_t some_weight(size_t channel, size_t input)
+{
+	const int bound = KERNEL_LANE_MAX / (KERNEL_CHUNK / 2);
+
+	if (channel % 3 == 2)
+		return (int8_t)((float)bound * random_float());
+	return (int8_t)(channel % 3 == 0 ? fullest[input % KERNEL_CHUNK] : -fullest[input % KERNEL_CHUNK]);
+}
 
 static struct layer_i8 make_layer(size_t in, size_t out)
 {
@@ -47,9 +61,7 @@ static struct layer_i8 make_layer(size_t in, size_t out)
 	memset(l.values, 0, size);
 	for (size_t o = 0; o < out; o++)
 		for (size_t i = 0; i < in; i++)
-			l.values[kernel_packed_place(in, o, i)] = (int8_t)(o % 3 == 0   ? 127
-									   : o % 3 == 1 ? -127
-											: (int)(127 * random_float()));
+			l.values[kernel_packed_place(in, o, i)] = some_weight(o, i);
 	l.scale = random_floats(whole, 0.01f);
 	l.sum = random_floats(whole, 1);
 	l.bias = random_floats(whole, 1);
@@ -76,7 +88,7 @@ static void free_layer(struct layer_i8 *l)
 /* Quantises rows and multiplies, all by one set. */
 static float *run_i8(const struct kernels *k, const struct layer_i8 *l, const float *x, size_t rows)
 {
-	size_t in = l->linear.in, out = l->linear.out, stride = kernel_round_up(in, KERNEL_GROUP) * k->bytes_per_value;
+	size_t in = l->linear.in, out = l->linear.out, stride = kernel_round_up(in, KERNEL_GROUP);
 	float *to = malloc(rows * (out + 3) * sizeof *to), *scaled = malloc(in * sizeof *scaled);
 	float *step = malloc(rows * sizeof *step), *lowest = malloc(rows * sizeof *lowest);
 	uint8_t *bytes = malloc(rows * stride);
@@ -124,7 +136,7 @@ static void test_bytes_are_equal(void **state)
 		}
 }
 
-/* The largest sums there are: every activation 255, every weight 127, the most inputs. A 16-bit step would saturate. */
+/* The largest sums there are: every activation 255, or 0 where the weight is negative, every lane full. */
 static void test_extremes_do_not_saturate(void **state)
 {
 	const size_t in = 4096, out = 16;
@@ -134,7 +146,7 @@ static void test_extremes_do_not_saturate(void **state)
 		struct layer_i8 l = make_layer(in, out);
 		float *x = random_floats(in, 0), *got;
 
-		x[0] = -1; /* becomes 0, all the others 255 */
+		x[in - 1] = -1; /* becomes 0, all the others 255; its weight is 0 */
 		for (size_t i = 0; i < in; i++)
 			l.smooth[i] = 1;
 		for (size_t o = 0; o < out; o++) {
@@ -142,8 +154,9 @@ static void test_extremes_do_not_saturate(void **state)
 			l.sum[o] = l.bias[o] = 0;
 		}
 		got = run_i8(k, &l, x, 1);
-		assert_float_equal(got[0], 127.0 * (double)(in - 1), 1);
-		assert_float_equal(got[1], -127.0 * (double)(in - 1), 1);
+		/* A step of 1 / 255 turns sums of 255 v back into sums of v. */
+		assert_float_equal(got[0], 2.0 * KERNEL_LANE_MAX * (double)(in / KERNEL_CHUNK), 0.01);
+		assert_float_equal(got[1], -2.0 * KERNEL_LANE_MAX * (double)(in / KERNEL_CHUNK), 0.01);
 		free(got);
 		free(x);
 		free_layer(&l);

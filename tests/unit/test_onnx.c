@@ -129,6 +129,7 @@ static void test_binds_to_the_same_weights(void **state)
 	const struct op op = {.deadline_ns = OP_NO_DEADLINE};
 	float ours[TINY_HIDDEN], theirs[TINY_HIDDEN];
 	struct buffer onnx, safe;
+	struct scratch scratch = {0};
 	struct tensors tensors;
 	struct arena arena;
 	struct model model;
@@ -143,11 +144,12 @@ static void test_binds_to_the_same_weights(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(tensors.count, tiny.count);
 	bind(&arena, &tensors, &model);
-	assert_int_equal(forward(&model, kernels_best(), &op, ids, 6, ours, NULL), CS_OK);
+	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, ids, 6, ours, NULL), CS_OK);
 	assert_int_equal(safetensors_parse(&arena, buffer_slice(&safe), &tensors, NULL), CS_OK);
 	bind(&arena, &tensors, &model);
-	assert_int_equal(forward(&model, kernels_best(), &op, ids, 6, theirs, NULL), CS_OK);
+	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, ids, 6, theirs, NULL), CS_OK);
 	assert_memory_equal(ours, theirs, sizeof ours);
+	scratch_release(&scratch);
 	buffer_release(&safe);
 	buffer_release(&onnx);
 	arena_release(&arena);

@@ -41,19 +41,40 @@ static void make(struct quantized *ret_quantized, bool *ret_saved)
 		fail_msg("%s", err.text);
 }
 
+/* What kernels.h promises of packed weights. */
+static void assert_limits(const struct linear_i8 *l, size_t channel)
+{
+	for (size_t lane = 0; lane < l->in / KERNEL_CHUNK * 2; lane++) {
+		size_t first = lane / 2 * KERNEL_CHUNK + lane % 2 * 2;
+		int all = 0;
+
+		for (size_t group = 0; group < KERNEL_CHUNK; group += KERNEL_GROUP) {
+			int a = l->values[kernel_packed_place(l->in, channel, first + group)];
+			int b = l->values[kernel_packed_place(l->in, channel, first + group + 1)];
+
+			assert_true((a ^ b) < 0 || abs(a) + abs(b) <= KERNEL_PAIR_MAX);
+			all += abs(a) + abs(b);
+		}
+		assert_true(all <= KERNEL_LANE_MAX);
+	}
+}
+
 static void assert_linear(const struct linear_i8 *l, const float *w, const float *bias, size_t first)
 {
 	for (size_t o = 0; bias && o < f32.config.hidden; o++) {
-		float largest = 0;
+		double error = 0, square = 0;
 
-		for (size_t i = 0; i < l->in; i++)
-			largest = fmaxf(largest, fabsf(w[o * l->in + i] / l->smooth[i]));
 		for (size_t i = 0; i < l->in; i++) {
 			int8_t v = l->values[kernel_packed_place(l->in, first + o, i)];
-			float stands_for = l->scale[first + o] * (float)v * l->smooth[i];
+			/* As large as it is when activations are multiplied with it. */
+			double wanted = w[o * l->in + i] / l->smooth[i];
 
-			assert_float_equal(stands_for, w[o * l->in + i], largest / 127 * 0.51f * l->smooth[i]);
+			error += pow((double)l->scale[first + o] * v - wanted, 2);
+			square += wanted * wanted;
 		}
+		/* Evenly spread weights, as here, are the hardest to keep within limits. */
+		assert_true(error < 0.005 * square);
+		assert_limits(l, first + o);
 		assert_float_equal(l->bias[first + o], bias[o], 0);
 	}
 }

@@ -125,8 +125,8 @@ static void damaged_lengths_are_an_error(void **state)
 	static const char *const damages[] = {
 		"UPDATE context_words_docsize SET sz = x'' WHERE id = (SELECT max(id) FROM context_words_docsize)",
 		"UPDATE context_words_docsize SET sz = x'80' WHERE id = (SELECT max(id) FROM context_words_docsize)",
-		"UPDATE context_words_docsize SET sz = x'808080808080808001' WHERE id = (SELECT max(id) FROM "
-		"context_words_docsize)",
+		("UPDATE context_words_docsize SET sz = x'808080808080808001' WHERE id = "
+		 "(SELECT max(id) FROM context_words_docsize)"),
 		"DELETE FROM context_words_docsize WHERE id = (SELECT min(id) FROM context_words_docsize)",
 	};
 	struct sql *sql = *state;
