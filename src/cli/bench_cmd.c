@@ -20,6 +20,7 @@
 #include "cli/caller.h"
 #include "cli/commands.h"
 #include "cli/process.h"
+#include "cli/read_file.h"
 
 #define ARENA_MAX   (512u << 20)
 #define FILE_MAX    (64u << 20)
@@ -206,31 +207,6 @@ static enum cli_exit run_bench(struct invocation *inv)
 	}
 	arena_release(&arena);
 	return code;
-}
-
-static enum cs_status read_file(const char *path, struct buffer *out, struct cs_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return cs_fail(err, CS_NOT_FOUND, "cannot open %.200s: %s", path, strerror(errno));
-	while (got != 0 && !out->failed) {
-		char *room = buffer_reserve(out, 65536);
-
-		got = room ? read(fd, room, 65536) : 0;
-		if (got < 0 && errno != EINTR) {
-			int failed = errno;
-
-			close(fd);
-			return cs_fail(err, CS_UNAVAILABLE, "cannot read %.200s: %s", path, strerror(failed));
-		}
-		out->len += got > 0 ? (size_t)got : 0;
-	}
-	close(fd);
-	if (out->failed)
-		return cs_fail(err, CS_VALIDATION, "%.200s is larger than any result", path);
-	return CS_OK;
 }
 
 /* `text` holds the bytes the result's slices point to. */

@@ -4,7 +4,6 @@
  * afterwards, and each question is asked in each mode through the same tools clients use, so what is measured is what
  * clients get. recall@K: the part of the questions whose answer is among the first K; MRR@K: the mean of 1/rank. */
 #include <errno.h>
-#include <fcntl.h>
 #include <ftw.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,6 +13,7 @@
 #include "cli/caller.h"
 #include "cli/commands.h"
 #include "cli/process.h"
+#include "cli/read_file.h"
 #include "cli/table.h"
 
 #define FILE_MAX    (64u << 20)
@@ -45,29 +45,6 @@ static int remove_entry(const char *path, const struct stat *st, int kind, struc
 {
 	(void)remove(path);
 	return 0;
-}
-
-static enum cs_status read_file(const char *path, struct buffer *out, struct cs_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return cs_fail(err, CS_NOT_FOUND, "cannot open %.200s: %s", path, strerror(errno));
-	while (got != 0 && !out->failed) {
-		char *room = buffer_reserve(out, 65536);
-
-		got = room ? read(fd, room, 65536) : 0;
-		if (got < 0 && errno != EINTR) {
-			int failed = errno;
-
-			close(fd);
-			return cs_fail(err, CS_UNAVAILABLE, "cannot read %.200s: %s", path, strerror(failed));
-		}
-		out->len += got > 0 ? (size_t)got : 0;
-	}
-	close(fd);
-	return buffer_status(out, err);
 }
 
 static enum cs_status parse_pair(

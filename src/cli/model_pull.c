@@ -18,6 +18,7 @@
 #include "base/sha256.h"
 #include "base/version.h"
 #include "cli/models.h"
+#include "cli/read_file.h"
 #include "cli/run_tool.h"
 
 #define PATH_SIZE     4096
@@ -241,26 +242,6 @@ static enum cs_status write_file(const char *path, struct slice text, struct cs_
 	if (close(fd) != 0 && status == CS_OK)
 		status = fail_path(err, "write", path);
 	return status;
-}
-
-static enum cs_status read_file(const char *path, struct buffer *out, struct cs_error *err)
-{
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-	enum cs_status status = CS_OK;
-	ssize_t got = 1;
-
-	if (fd < 0)
-		return fail_path(err, "read", path);
-	while (got != 0 && status == CS_OK) {
-		char *room = buffer_reserve(out, 65536);
-
-		got = room ? read(fd, room, 65536) : 0;
-		if (got < 0 && errno != EINTR)
-			status = fail_path(err, "read", path);
-		out->len += got > 0 ? (size_t)got : 0;
-	}
-	close(fd);
-	return status == CS_OK ? buffer_status(out, err) : status;
 }
 
 /* vocab.txt of the tokenizer.json: the tokens of model.vocab in the order of their ids, one a line. */

@@ -136,31 +136,16 @@ static enum cs_status appended(
 	return status;
 }
 
-/* A decimal whole number. Digits that do not fit 64 bits are a number too, but past the limit. */
-static enum cs_status whole_number(struct slice text, const char *whose, int64_t *ret_number, struct cs_error *err)
-{
-	struct slice digits = text.len && text.ptr[0] == '-' ? slice_from(text, 1) : text;
-	bool all_digits = digits.len > 0;
-
-	if (slice_to_i64(text, ret_number))
-		return CS_OK;
-	for (size_t i = 0; i < digits.len; i++)
-		all_digits = all_digits && digits.ptr[i] >= '0' && digits.ptr[i] <= '9';
-	if (all_digits)
-		return cs_fail(err, CS_LIMIT_EXCEEDED, "%s is a number past 64 bits", whose);
-	return cs_fail(err, CS_INVALID_CONTENT_TYPE, "%s is no whole decimal number; increment needs one", whose);
-}
-
 static enum cs_status incremented(
 	struct kv_job *job, const struct stored *stored, struct hot_value **ret_value, struct cs_error *err)
 {
 	int64_t base = 0, step, sum;
 	char digits[24];
 	int length;
-	enum cs_status status = whole_number(job->write->content, "content", &step, err);
+	enum cs_status status = kv_whole_number(job->write->content, "content", &step, err);
 
 	if (status == CS_OK && stored->version > 0)
-		status = whole_number(stored->content, "the stored value", &base, err);
+		status = kv_whole_number(stored->content, "the stored value", &base, err);
 	if (status != CS_OK)
 		return status;
 	if (__builtin_add_overflow(base, step, &sum))

@@ -1,4 +1,4 @@
-/* What all adapters say alike: the names of the key spaces, a missing key, the time that is left. */
+/* What all adapters say alike: the names of the key spaces, a missing key, the time that is left, what a number is. */
 #include "port/kv.h"
 
 #include <assert.h>
@@ -37,4 +37,18 @@ enum cs_status kv_fail_not_found(const struct kv_key *key, struct cs_error *err)
 {
 	return cs_fail(err, CS_KEY_NOT_FOUND, "no value under agent:" SLICE_FMT ":" SLICE_FMT ":" SLICE_FMT,
 		SLICE_ARG(key->agent_id), SLICE_ARG(kv_prefix_name(key->prefix)), SLICE_ARG(key->key));
+}
+
+enum cs_status kv_whole_number(struct slice text, const char *whose, int64_t *ret_number, struct cs_error *err)
+{
+	struct slice digits = text.len && text.ptr[0] == '-' ? slice_from(text, 1) : text;
+	bool all_digits = digits.len > 0;
+
+	if (slice_to_i64(text, ret_number))
+		return CS_OK;
+	for (size_t i = 0; i < digits.len; i++)
+		all_digits = all_digits && digits.ptr[i] >= '0' && digits.ptr[i] <= '9';
+	if (all_digits)
+		return cs_fail(err, CS_LIMIT_EXCEEDED, "%s is a number past 64 bits", whose);
+	return cs_fail(err, CS_INVALID_CONTENT_TYPE, "%s is no whole decimal number; increment needs one", whose);
 }

@@ -72,6 +72,9 @@ struct kv_port {
 
 /* Sets both forms of the time to live from milliseconds left, at least 1, or KV_TTL_NONE. */
 void kv_entry_set_ttl(struct kv_entry *, int64_t left_ms);
+/* What KV_INCREMENT adds or adds to: "content" or "the stored value" (`whose`, for the text). Errors: INVALID_CONTENT_TYPE;
+ * digits that do not fit 64 bits are a number too, but LIMIT_EXCEEDED. */
+CS_CHECKED enum cs_status kv_whole_number(struct slice text, const char *whose, int64_t *ret_number, struct cs_error *);
 /* KEY_NOT_FOUND in the words of every adapter. */
 CS_COLD enum cs_status kv_fail_not_found(const struct kv_key *, struct cs_error *);
 

@@ -98,26 +98,30 @@ static enum cs_status protocol_error(const struct redis *r, const struct cs_erro
 		why->text);
 }
 
-/* Reads until one reply is whole. */
-static enum cs_status next_reply(struct redis_connection *c, struct op *op, int64_t until_ns, int64_t timeout_ms,
-	struct redis_reply *ret_reply, struct cs_error *err)
+/* One reply, or the next message. Until it is owed (`owed`, or a part of it has come) nothing is waited for, and *ret_came
+ * may become false. */
+static enum cs_status next_reply(struct redis_connection *c, struct wire_wait wait, int64_t timeout_ms, bool owed,
+	struct op *op, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *err)
 {
-	struct wire_wait wait = {op, until_ns};
 	struct cs_error why;
 
 	for (;;) {
 		char room[READ_BYTES];
 		struct wire_result result;
 		size_t received;
-		bool came = false;
 
-		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK)
+		*ret_came = false;
+		if (redis_intake_next(&c->in, op->arena, ret_reply, ret_came, &why) != CS_OK)
 			return protocol_error(c->redis, &why, err);
-		if (came)
+		if (*ret_came)
 			return CS_OK;
-		result = wire_receive(c->fd, room, sizeof room, wait, &received);
+		owed = owed || !redis_intake_is_empty(&c->in);
+		result = owed ? wire_receive(c->fd, room, sizeof room, wait, &received)
+			      : wire_take(c->fd, room, sizeof room, &received);
+		if (!owed && result.end == WIRE_LATE)
+			return CS_OK;
 		if (result.end != WIRE_OK)
-			return cut_off(c, result, "waiting for", timeout_ms, err);
+			return cut_off(c, result, owed ? "waiting for" : "listening to", timeout_ms, err);
 		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK)
 			return protocol_error(c->redis, &why, err);
 	}
@@ -129,6 +133,7 @@ static enum cs_status round_trip(struct redis_connection *c, struct op *op, int6
 	struct wire_wait wait = {op, clock_mono_ns() + timeout_ms * MS_NS};
 	struct wire_result result;
 	size_t sent;
+	bool came;
 	enum cs_status status = buffer_status(&c->out, err);
 
 	c->arrived = false;
@@ -143,7 +148,7 @@ static enum cs_status round_trip(struct redis_connection *c, struct op *op, int6
 	if (result.end != WIRE_OK)
 		status = cut_off(c, result, "writing to", timeout_ms, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++)
-		status = next_reply(c, op, wait.until_ns, timeout_ms, &replies[i], err);
+		status = next_reply(c, wait, timeout_ms, true, op, &replies[i], &came, err);
 	c->broken = status != CS_OK;
 	return status;
 }
@@ -240,46 +245,16 @@ enum cs_status redis_await(
 	return CS_OK;
 }
 
-/* One message of what has come; the rest of one that has begun is owed, and its sender gets the time of a command. */
-static enum cs_status next_message(
-	struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *err)
-{
-	int64_t timeout_ms = c->redis->command_timeout_ms;
-	struct cs_error why;
-
-	for (;;) {
-		char room[READ_BYTES];
-		struct wire_result result;
-		size_t received;
-		bool came = false;
-
-		if (redis_intake_next(&c->in, op->arena, ret_reply, &came, &why) != CS_OK)
-			return protocol_error(c->redis, &why, err);
-		*ret_came = came;
-		if (came)
-			return CS_OK;
-		if (!redis_intake_is_empty(&c->in)) {
-			*ret_came = true;
-			return next_reply(c, op, clock_mono_ns() + timeout_ms * MS_NS, timeout_ms, ret_reply, err);
-		}
-		result = wire_take(c->fd, room, sizeof room, &received);
-		if (result.end == WIRE_LATE)
-			return CS_OK;
-		if (result.end != WIRE_OK)
-			return cut_off(c, result, "listening to", 0, err);
-		if (redis_intake_feed(&c->in, slice_of(room, received), &why) != CS_OK)
-			return protocol_error(c->redis, &why, err);
-	}
-}
-
 enum cs_status redis_receive(
 	struct redis_connection *c, struct op *op, struct redis_reply *ret_reply, bool *ret_came, struct cs_error *err)
 {
+	int64_t timeout_ms = c->redis->command_timeout_ms;
+	struct wire_wait wait = {op, clock_mono_ns() + timeout_ms * MS_NS};
 	enum cs_status status;
 
 	if (c->broken)
 		return cs_fail(err, CS_UNAVAILABLE, "the connection to Redis at %s is broken", c->redis->url.shown);
-	status = next_message(c, op, ret_reply, ret_came, err);
+	status = next_reply(c, wait, timeout_ms, false, op, ret_reply, ret_came, err);
 	c->broken = status != CS_OK;
 	return status;
 }

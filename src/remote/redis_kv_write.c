@@ -50,27 +50,12 @@ static enum cs_status too_large(int64_t characters, struct cs_error *err)
 		KV_CONTENT_MAX);
 }
 
-/* A whole decimal number. Digits that do not fit 64 bits are a number too, but past the limit. */
-static enum cs_status summand(struct slice text, int64_t *ret_number, struct cs_error *err)
-{
-	struct slice digits = text.len && text.ptr[0] == '-' ? slice_from(text, 1) : text;
-	bool all_digits = digits.len > 0;
-
-	if (slice_to_i64(text, ret_number))
-		return CS_OK;
-	for (size_t i = 0; i < digits.len; i++)
-		all_digits = all_digits && digits.ptr[i] >= '0' && digits.ptr[i] <= '9';
-	if (all_digits)
-		return cs_fail(err, CS_LIMIT_EXCEEDED, "content is a number past 64 bits");
-	return cs_fail(err, CS_INVALID_CONTENT_TYPE, "content is no whole decimal number; increment needs one");
-}
-
 /* What is wrong with the content whatever is stored. */
 static enum cs_status judge(
 	const struct kv_write *write, int64_t *ret_characters, int64_t *ret_summand, struct cs_error *err)
 {
 	if (write->mode == KV_INCREMENT)
-		return summand(write->content, ret_summand, err);
+		return kv_whole_number(write->content, "content", ret_summand, err);
 	*ret_characters = utf8_length(write->content);
 	if (*ret_characters < 0)
 		return cs_fail(err, CS_INVALID_CONTENT_TYPE, "content is not valid UTF-8");
