@@ -3,8 +3,6 @@
  * What is measured and how stands in bench/run.h. Here: the options, Ctrl-C, progress on standard error, the store for
  * direct calls, the files, the exit code. Progress is one line that is written over on a terminal, and a line now and
  * then elsewhere, so that a log of it stays short. */
-#include <errno.h>
-#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
