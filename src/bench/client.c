@@ -208,6 +208,7 @@ static enum cs_status send_due(struct run *r, struct cs_error *err)
 
 	while (r->arrivals < load->requests) {
 		int64_t due_ns = r->start_ns + (int64_t)((double)r->arrivals / load->rate * 1e9);
+		struct connection *c;
 		enum cs_status status;
 
 		if (due_ns > now_ns)
@@ -221,9 +222,12 @@ static enum cs_status send_due(struct run *r, struct cs_error *err)
 			break;
 		r->arrivals++;
 		r->result->late += now_ns - due_ns > LATE_NS;
-		status = send_request(r, r->idle[--r->idle_count], true, due_ns, err);
+		c = r->idle[--r->idle_count];
+		status = send_request(r, c, true, due_ns, err);
 		if (status != CS_OK)
 			return status;
+		if (!c->busy) /* it was lost in sending, and opened anew */
+			r->idle[r->idle_count++] = c;
 	}
 	return CS_OK;
 }

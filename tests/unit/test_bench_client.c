@@ -254,6 +254,47 @@ static void test_nobody_there(void **state)
 	assert_int_equal(result.done, 0);
 }
 
+/* Of this process's connections to the server, the one; nothing can be sent on it any more. */
+static void cut_own_connection(const struct server *s)
+{
+	const struct sockaddr_in *at = (const struct sockaddr_in *)&s->address.address;
+
+	for (int fd = 3; fd < 256; fd++) {
+		struct sockaddr_in peer;
+		socklen_t size = sizeof peer;
+
+		if (getpeername(fd, (struct sockaddr *)&peer, &size) == 0 && peer.sin_port == at->sin_port)
+			assert_int_equal(shutdown(fd, SHUT_WR), 0);
+	}
+}
+
+static struct slice cut_and_request(void *self, unsigned *ret_series)
+{
+	if (asked == 5)
+		cut_own_connection(self);
+	return next_request(self, ret_series);
+}
+
+static void test_open_loop_keeps_what_it_lost(void **state)
+{
+	struct client_result result;
+	struct client_load load;
+	struct cs_error err;
+	struct server s;
+
+	(void)state;
+	start(&s, ANSWER);
+	load = load_of(&s, 1, 20);
+	load.rate = 1000;
+	load.request = cut_and_request;
+	load.self = &s;
+	assert_int_equal(client_run(&load, &result, &err), CS_OK);
+	stop(&s);
+	assert_int_equal(result.dropped, 0);
+	assert_int_equal(failures(), 1);
+	assert_int_equal(successes(), 19);
+}
+
 /* One connection, a request due every millisecond, and a server that stalls at first for 60 of them: those that had to
  * wait are charged for the wait, though each was answered at once when it left. */
 static void test_no_coordinated_omission(void **state)
@@ -334,6 +375,7 @@ int main(void)
 		cmocka_unit_test(test_lost_connections),
 		cmocka_unit_test(test_what_ends_a_run),
 		cmocka_unit_test(test_nobody_there),
+		cmocka_unit_test(test_open_loop_keeps_what_it_lost),
 		cmocka_unit_test(test_no_coordinated_omission),
 		cmocka_unit_test(test_dropped),
 		cmocka_unit_test(test_stopped),
