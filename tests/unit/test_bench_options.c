@@ -19,7 +19,8 @@ static struct arena arena;
 /* Words separated by spaces. */
 static enum cs_status read_options(const char *line, struct bench_choices *ret_choices, struct cs_error *err)
 {
-	char text[256], *words[WORDS_MAX + 1] = {0}, *rest = text;
+	static char text[256]; /* options borrow from it */
+	char *words[WORDS_MAX + 1] = {0}, *rest = text;
 	struct invocation inv;
 	enum cs_status status;
 	int count = 0;
