@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #define LOOK_NS     (WIRE_LOOK_MS * INT64_C(1000000))
+#define AWAIT_NS    (WIRE_AWAIT_MS * INT64_C(1000000))
 #define KEEPALIVE_S 60 /* a silent peer is asked after so long, and then every third of it */
 
 static struct wire_result ended(enum wire_end end)
@@ -44,15 +45,20 @@ static struct wire_result look(struct wire_wait wait, int64_t *ret_left_ns)
 	return ended(WIRE_OK);
 }
 
-/* Until the socket is ready for `events`, or WIRE_LOOK_MS or `left_ns` have gone by. */
-static void doze(int fd, short events, int64_t left_ns)
+/* Until the socket is ready for `events`, or `most_ns` or `left_ns` have gone by. */
+static void doze_for(int fd, short events, int64_t left_ns, int64_t most_ns)
 {
 	struct pollfd p = {.fd = fd, .events = events};
-	int64_t ns = left_ns < LOOK_NS ? left_ns : LOOK_NS;
+	int64_t ns = left_ns < most_ns ? left_ns : most_ns;
 	struct timespec ts = {.tv_nsec = (long)ns};
 
 	/* What it says is found out by the call that follows. */
 	(void)ppoll(&p, 1, &ts, NULL);
+}
+
+static void doze(int fd, short events, int64_t left_ns)
+{
+	doze_for(fd, events, left_ns, LOOK_NS);
 }
 
 static void set_options(int fd, bool tcp)
@@ -207,7 +213,7 @@ struct wire_result wire_await(int fd, struct wire_wait wait)
 
 		if (r.end != WIRE_OK || poll(&p, 1, 0) > 0)
 			return r;
-		doze(fd, POLLIN, left_ns);
+		doze_for(fd, POLLIN, left_ns, AWAIT_NS);
 	}
 }
 

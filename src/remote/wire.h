@@ -13,7 +13,8 @@
 
 #include "base/op.h"
 
-#define WIRE_LOOK_MS 20
+#define WIRE_LOOK_MS  20
+#define WIRE_AWAIT_MS 200 /* wire_await's rhythm: it waits for hours, and nobody's call is behind it */
 
 enum wire_end {
 	WIRE_OK,
