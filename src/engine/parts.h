@@ -6,6 +6,7 @@
 #include "engine/engine.h"
 #include "engine/readers.h"
 #include "engine/vectors.h"
+#include "engine/words.h"
 #include "engine/writer.h"
 #include "port/hot_keys.h"
 
@@ -15,6 +16,8 @@ struct engine {
 	struct readers *readers;
 	struct hot_keys *hot_keys;
 	struct vectors *vectors;
+	struct tokenizers *tokenizers;
+	struct words *words;
 	struct metric_series *key_hits, *key_misses;
 	struct metrics_collector collector;
 };

@@ -1,5 +1,5 @@
 /* The contract of port/context.h. */
-#include "adapters.h"
+#include "words_adapters.h"
 
 static struct context_put put_of(const char *id, const char *content)
 {
@@ -520,5 +520,5 @@ int main(void)
 		PORT_TEST(what_would_wait_says_so),
 	};
 
-	return run_for_adapters("contexts", tests, sizeof tests / sizeof *tests);
+	return run_for_words_adapters("contexts", tests, sizeof tests / sizeof *tests);
 }
