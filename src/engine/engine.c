@@ -108,8 +108,12 @@ static void on_settled(void *self)
 {
 	struct engine *engine = self;
 
-	vectors_settle(engine->vectors);
+	bool changed = vectors_settle(engine->vectors); /* each job that changes a context tells the vectors */
+
 	words_settle(engine->words);
+	/* Last: who sees the new number sees everything else. */
+	if (changed)
+		atomic_fetch_add_explicit(&engine->generation, 1, memory_order_release);
 }
 
 static enum cs_status open_mirrors(struct engine *engine, struct cs_error *err)
@@ -176,6 +180,13 @@ void engine_close(struct engine *engine)
 	free(engine);
 }
 
+uint64_t context_generation(void *self)
+{
+	struct engine *engine = self;
+
+	return atomic_load_explicit(&engine->generation, memory_order_acquire);
+}
+
 struct context_port engine_contexts(struct engine *engine)
 {
 	return (struct context_port){
@@ -187,6 +198,7 @@ struct context_port engine_contexts(struct engine *engine)
 		.remove = context_remove,
 		.restore = context_restore,
 		.counts = context_counts,
+		.generation = context_generation,
 		.probe = context_probe,
 	};
 }

@@ -18,6 +18,7 @@ struct engine {
 	struct vectors *vectors;
 	struct tokenizers *tokenizers;
 	struct words *words;
+	atomic_uint_fast64_t generation; /* of the contexts; port/context.h says when it grows */
 	struct metric_series *key_hits, *key_misses;
 	struct metrics_collector collector;
 };
@@ -35,6 +36,7 @@ enum cs_status context_list(void *self, struct op *, const struct context_filter
 enum cs_status context_history(void *self, struct op *, struct slice id, struct context_history_entry **ret_entries,
 	size_t *ret_count, struct cs_error *);
 enum cs_status context_counts(void *self, struct op *, struct context_counts *, struct cs_error *);
+uint64_t context_generation(void *self);
 enum cs_status context_probe(void *self, struct op *, struct cs_error *);
 enum cs_status context_remove(void *self, struct op *, const struct context_remove *, struct cs_error *);
 enum cs_status context_restore(void *self, struct op *, struct slice id, struct cs_error *);

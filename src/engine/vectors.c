@@ -203,14 +203,13 @@ static enum cs_status apply(struct vectors *v, const struct vector_change *chang
 	return cs_fail(err, CS_UNEXPECTED, "reset"); /* a failed mirror is dropped, which is what resetting is */
 }
 
-void vectors_settle(void *self)
+bool vectors_settle(struct vectors *v)
 {
-	struct vectors *v = self;
 	struct dropped old = {0};
 	struct cs_error err;
 
 	if (!v->first)
-		return;
+		return false;
 	pthread_rwlock_wrlock(&v->lock);
 	for (struct vector_change *change = v->first; change && v->state != EMPTY; change = change->next)
 		if (apply(v, change, &err) != CS_OK)
@@ -218,6 +217,7 @@ void vectors_settle(void *self)
 	pthread_rwlock_unlock(&v->lock);
 	v->first = v->last = NULL;
 	dropped_free(&old);
+	return true;
 }
 
 /* Loading. */

@@ -52,7 +52,8 @@ CS_CHECKED enum cs_status vectors_reserve(
 /* The writer's thread, after the commit, in the order of the jobs. */
 void vectors_publish(struct vectors *vectors, struct vector_change *change);
 /* The writer's thread, when all jobs of a commit have published and before their callers wake (writer_on_settled). */
-void vectors_settle(void *vectors);
+/* False: there was no change, so the commit was about something else than contexts. */
+bool vectors_settle(struct vectors *vectors);
 
 /* What a search reads, complete and unchanging from vectors_begin to vectors_end. */
 struct vectors_view {
