@@ -15,7 +15,7 @@
  *
  * Rejected: a log of changes replayed after loading (needs a ceiling, and a second path for the same change); loading
  * under the lock (100,000 vectors are most of a second without an acknowledgement); loading at opening (idle
- * memory, and start-up). Cost: 5 bytes a dimension and some 130 an entry. */
+ * memory, and start-up). Cost: 5 bytes a dimension and some 160 an entry. */
 #include "engine/vectors.h"
 
 #include <assert.h>
@@ -27,7 +27,7 @@
 
 #define CHUNK_ROWS      256
 #define CHUNK_BYTES_MAX (16u << 20)
-#define ENTRY_BYTES     130 /* number, scale, error, slots of both tables, id */
+#define ENTRY_BYTES     160 /* number, scale, error, slots of both tables, id */
 
 enum state { EMPTY, LOADING, READY };
 

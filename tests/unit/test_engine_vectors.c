@@ -26,7 +26,9 @@ static void rows_are_what_a_plain_list_says(void **state)
 	for (int step = 0; step < 40000; step++) {
 		uint64_t random = next(&seed);
 		size_t row = random % ROWS;
+		uint64_t former = names[row];
 		struct slice id;
+		int64_t found;
 		char text[24];
 
 		/* Phases that grow and phases that shrink. */
@@ -39,6 +41,13 @@ static void rows_are_what_a_plain_list_says(void **state)
 			names[row] = random | 1;
 			snprintf(text, sizeof text, "%llu", (unsigned long long)names[row]);
 			assert_true(vector_rows_put(&rows, (int64_t)row, slice_cstr(text)));
+		}
+		snprintf(text, sizeof text, "%llu", (unsigned long long)former);
+		assert_false(former && vector_rows_find(&rows, slice_cstr(text), &found));
+		if (names[row]) {
+			snprintf(text, sizeof text, "%llu", (unsigned long long)names[row]);
+			assert_true(vector_rows_find(&rows, slice_cstr(text), &found));
+			assert_int_equal(found, row);
 		}
 		assert_int_equal(rows.count, count);
 		row = next(&seed) % ROWS;
