@@ -150,6 +150,9 @@ static enum cs_status open_embedding(struct host *h, struct cs_error *err)
 	if (status != CS_OK || !stays(h->options.command))
 		return status;
 	tell_embedder(h);
+	/* A server will be asked; an editor's process perhaps never. */
+	if (strcmp(h->options.command, "serve") == 0 && h->embedders.port.embed && !h->embedders.missing)
+		engine_warm(h->engine);
 	embedding_repair(h->store.embedding);
 	return CS_OK;
 }

@@ -168,6 +168,7 @@ void engine_close(struct engine *engine)
 	if (!engine)
 		return;
 	metrics_collector_remove(&engine->collector);
+	engine_warm_stop(engine);
 	words_stop(engine->words);
 	/* Readers first: the last connection to close folds the log into the file and removes it, and the writer may do
 	 * so. */

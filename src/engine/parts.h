@@ -2,6 +2,8 @@
 #ifndef CS_ENGINE_PARTS_H
 #define CS_ENGINE_PARTS_H
 
+#include <pthread.h>
+
 #include "base/metrics.h"
 #include "engine/engine.h"
 #include "engine/readers.h"
@@ -18,10 +20,18 @@ struct engine {
 	struct vectors *vectors;
 	struct tokenizers *tokenizers;
 	struct words *words;
+	struct {
+		pthread_t thread;
+		bool started;
+		atomic_bool stopping;
+	} warm;                          /* warm.c */
 	atomic_uint_fast64_t generation; /* of the contexts; port/context.h says when it grows */
 	struct metric_series *key_hits, *key_misses;
 	struct metrics_collector collector;
 };
+
+/* warm.c: ends what engine_warm began. Before the readers are freed. */
+void engine_warm_stop(struct engine *engine);
 
 /* engine_metrics.c: sets the engine's gauges; self is the engine. */
 void engine_collect(void *self);

@@ -412,7 +412,7 @@ static bool is_ready(struct vectors *v, bool *ret_begun)
 }
 
 /* Until the mirror is READY, by this thread or another one. */
-static enum cs_status load(struct vectors *v, const struct op *op, struct cs_error *err)
+enum cs_status vectors_load(struct vectors *v, const struct op *op, struct cs_error *err)
 {
 	enum cs_status status = CS_OK;
 	bool ready, begun;
@@ -454,7 +454,7 @@ enum cs_status vectors_begin(
 			return CS_OK;
 		}
 		pthread_rwlock_unlock(&v->lock);
-		status = load(v, op, err);
+		status = vectors_load(v, op, err);
 		if (status != CS_OK)
 			return status;
 	}

@@ -61,6 +61,9 @@ struct vectors_view {
 	const struct vector_rows *rows; /* the live contexts */
 };
 
+/* Any thread: loads, if that is not done yet. Errors: as vectors_begin. */
+CS_CHECKED enum cs_status vectors_load(struct vectors *vectors, const struct op *op, struct cs_error *err);
+
 /* Any thread; loads first if need be. Be brief: commits wait. Do not ask the writer or a reader meanwhile. Errors:
  * CS_TIMEOUT (what was loaded until then is kept), CS_LIMIT_EXCEEDED (more vectors than memory allows), CS_STORAGE,
  * CS_UNAVAILABLE, CS_WOULD_WAIT. */
