@@ -12,7 +12,8 @@
 
 #include "base/nearest.h"
 
-#define GIVEN_MAX 48 /* bytes of a value repeated in an error */
+#define FIELDS_MAX 32 /* of one object */
+#define GIVEN_MAX  48 /* bytes of a value repeated in an error */
 
 /* One step of a path: a member or, with a null pointer in name, an element. */
 struct step {
@@ -328,24 +329,37 @@ static const struct field *find_field(const struct field *fields, struct slice n
 	return NULL;
 }
 
-static uint32_t find_member(const struct json_doc *doc, uint32_t object, const char *name)
+/* Where each field's member is. Members are fewer than fields, so it is they that are looked up. Returns how many are
+ * none of the fields. */
+static uint32_t place_members(
+	const struct json_doc *doc, uint32_t object, const struct field *fields, uint32_t members[FIELDS_MAX])
 {
-	for (uint32_t child = json_first(doc, object); child != JSON_NONE; child = json_next(doc, object, child))
-		if (slice_is(json_key(doc, child), name))
-			return child;
-	return JSON_NONE;
+	uint32_t unknown = 0;
+
+	for (size_t i = 0; fields[i].name; i++) {
+		assert(i < FIELDS_MAX);
+		members[i] = JSON_NONE;
+	}
+	for (uint32_t child = json_first(doc, object); child != JSON_NONE; child = json_next(doc, object, child)) {
+		const struct field *field = find_field(fields, json_key(doc, child));
+
+		if (field)
+			members[field - fields] = child;
+		else
+			unknown++;
+	}
+	return unknown;
 }
 
 static void check_members(
 	struct check *check, const struct step *up, const struct field *fields, uint32_t object, bool open)
 {
-	uint32_t child, found = 0;
+	uint32_t members[FIELDS_MAX], unknown = place_members(check->doc, object, fields, members);
 
 	for (const struct field *field = fields; field->name; field++) {
+		uint32_t child = members[field - fields];
 		struct step step = {.up = up};
 
-		child = find_member(check->doc, object, field->name);
-		found += child != JSON_NONE;
 		if (child == JSON_NONE && !field->required)
 			continue;
 		step.name = slice_cstr(field->name);
@@ -354,10 +368,8 @@ static void check_members(
 		else if (field->required || json_type_of(check->doc, child) != JSON_NULL)
 			check_value(check, &step, field, child);
 	}
-	/* Keys differ, so nothing is unknown when as many were found as there are. */
-	if (object == JSON_NONE || found == check->doc->nodes[object].count)
-		return;
-	for (child = json_first(check->doc, object); child != JSON_NONE; child = json_next(check->doc, object, child)) {
+	for (uint32_t child = unknown ? json_first(check->doc, object) : JSON_NONE; child != JSON_NONE;
+		child = json_next(check->doc, object, child)) {
 		struct step step = {up, json_key(check->doc, child), 0};
 
 		if (find_field(fields, step.name))
