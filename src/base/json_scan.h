@@ -136,15 +136,17 @@ static inline size_t json_escape_growth(const char *at, const char *end)
 
 /* Blocks are looked at once, however many escapes are in them: JSON quoted as text has one every few bytes. What stands
  * before an escape is copied sixteen bytes at a time, of which the next copy overwrites what was too much; '"' and '\\'
- * follow their backslash as they are, with the bytes behind them. So while a block is gone through, sixteen bytes behind
- * any of its bytes can be read, and as many written. */
+ * follow their backslash as they are, with the bytes behind them. So while a block with escapes is gone through, sixteen
+ * bytes behind any of its bytes can be read, and as many written: such a block is left when it is among the last. */
 static inline const char *json_copy_escaped_blocks(char **to_end, const char *at, const char *end)
 {
 	char *to = *to_end;
 
-	for (; end - at >= 32; at += 16) {
+	for (; end - at >= 16; at += 16) {
 		unsigned bits = json_escape_bits(_mm_loadu_si128((const __m128i *)(const void *)at)), from = 0;
 
+		if (bits && end - at < 32)
+			break;
 		for (; bits; bits &= bits - 1) {
 			unsigned stop = (unsigned)__builtin_ctz(bits);
 
@@ -176,7 +178,7 @@ static inline char *json_copy_escaped(char *to, const char *at, const char *end)
 	memset(rest + 16, ' ', 32);
 	memcpy(rest, at, left);
 	(void)json_copy_escaped_blocks(&escaped_end, rest, rest + sizeof rest);
-	left = (size_t)(escaped_end - escaped) - (32 - left);
+	left = (size_t)(escaped_end - escaped) - (sizeof rest - left);
 	memcpy(to, escaped, left);
 	return to + left;
 }

@@ -28,41 +28,31 @@ struct check {
 	struct schema_problems *problems;
 };
 
-static bool is_alnum(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+#define ID    1u /* letters, digits, '_' and '-' */
+#define DOT   2u
+#define WORD  4u /* letters, digits and '_' */
+#define START 8u /* letters and '_' */
 
-static bool is_agent_id(unsigned char c)
-{
-	return is_alnum(c) || c == '_' || c == '-';
-}
+static const uint8_t classes[256] = {
+	['A' ... 'Z'] = ID | WORD | START,
+	['a' ... 'z'] = ID | WORD | START,
+	['0' ... '9'] = ID | WORD,
+	['_'] = ID | WORD | START,
+	['-'] = ID,
+	['.'] = DOT,
+};
 
-static bool is_key(unsigned char c)
-{
-	return is_agent_id(c) || c == '.';
-}
-
-static bool is_word(unsigned char c)
-{
-	return is_alnum(c) || c == '_';
-}
-
-static bool is_word_start(unsigned char c)
-{
-	return is_word(c) && !(c >= '0' && c <= '9');
-}
-
-const struct field_pattern pattern_agent_id = {"^[a-zA-Z0-9_-]{1,64}$", is_agent_id, is_agent_id, 64};
-const struct field_pattern pattern_key = {"^[a-zA-Z0-9_.-]{1,128}$", is_key, is_key, 128};
-const struct field_pattern pattern_relation_type = {"^[A-Za-z_][A-Za-z0-9_]{0,63}$", is_word_start, is_word, 64};
+const struct field_pattern pattern_agent_id = {"^[a-zA-Z0-9_-]{1,64}$", ID, ID, 64};
+const struct field_pattern pattern_key = {"^[a-zA-Z0-9_.-]{1,128}$", ID | DOT, ID | DOT, 128};
+const struct field_pattern pattern_relation_type = {"^[A-Za-z_][A-Za-z0-9_]{0,63}$", START, WORD, 64};
 
 static bool pattern_fits(const struct field_pattern *pattern, struct slice text)
 {
-	if (text.len == 0 || text.len > pattern->length_max || !pattern->first((unsigned char)text.ptr[0]))
+	if (text.len == 0 || text.len > pattern->length_max ||
+		!(classes[(unsigned char)text.ptr[0]] & pattern->first))
 		return false;
 	for (size_t i = 1; i < text.len; i++)
-		if (!pattern->rest((unsigned char)text.ptr[i]))
+		if (!(classes[(unsigned char)text.ptr[i]] & pattern->rest))
 			return false;
 	return true;
 }
