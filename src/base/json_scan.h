@@ -134,10 +134,11 @@ static inline size_t json_escape_growth(const char *at, const char *end)
 	return more + json_escape_growth_scalar(at, end);
 }
 
-/* Blocks are looked at once, however many escapes are in them: JSON quoted as text has one every few bytes. What stands
- * before an escape is copied sixteen bytes at a time, of which the next copy overwrites what was too much; '"' and '\\'
- * follow their backslash as they are, with the bytes behind them. So while a block with escapes is gone through, sixteen
- * bytes behind any of its bytes can be read, and as many written: such a block is left when it is among the last. */
+/* Blocks are looked at once, however many escapes are in them: JSON quoted as text has one every few bytes. What
+ * stands before an escape is copied sixteen bytes at a time, of which the next copy overwrites what was too much;
+ * '"' and '\\' follow their backslash as they are, with the bytes behind them. So while a block with escapes is gone
+ * through, sixteen bytes behind any of its bytes can be read, and as many written: such a block is left when it is
+ * among the last. */
 static inline const char *json_copy_escaped_blocks(char **to_end, const char *at, const char *end)
 {
 	char *to = *to_end;

@@ -58,8 +58,9 @@ void json_end_array(struct json_writer *w)
 	end(w, ']');
 }
 
-/* Room for the whole of it with its quotes, or NULL: asked for once, so that the copy needs no check. Nearly always there
- * is room for the worst case; else the text is measured, so that a ceiling is reached at its byte and not before. */
+/* Room for the whole of it with its quotes, or NULL: asked for once, so that the copy needs no check. Nearly always
+ * there is room for the worst case; else the text is measured, so that a ceiling is reached at its byte and not
+ * before. */
 static char *room_to_quote(struct buffer *out, struct slice text)
 {
 	if (text.len < SIZE_MAX / 8 && JSON_ESCAPE_MAX * text.len + 2 < out->cap - out->len && !out->failed)

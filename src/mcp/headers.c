@@ -90,7 +90,8 @@ void headers_gather(const struct http_head *head, struct request_headers *ret_he
 
 bool headers_media_is(struct slice content_type, struct slice media_type)
 {
-	return slice_eq(content_type, media_type) || slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), media_type);
+	return slice_eq(content_type, media_type) ||
+	       slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), media_type);
 }
 
 static int base64_digit(char c)

@@ -48,8 +48,7 @@ const struct field_pattern pattern_relation_type = {"^[A-Za-z_][A-Za-z0-9_]{0,63
 
 static bool pattern_fits(const struct field_pattern *pattern, struct slice text)
 {
-	if (text.len == 0 || text.len > pattern->length_max ||
-		!(classes[(unsigned char)text.ptr[0]] & pattern->first))
+	if (text.len == 0 || text.len > pattern->length_max || !(classes[(unsigned char)text.ptr[0]] & pattern->first))
 		return false;
 	for (size_t i = 1; i < text.len; i++)
 		if (!(classes[(unsigned char)text.ptr[i]] & pattern->rest))
