@@ -5,7 +5,7 @@ SETTING(HOST, "host", "CONTEXT_STORE_HOST", STR, "127.0.0.1", 0, 0, "ADDR", "Add
 SETTING(PORT, "port", "MCP_SERVER_PORT", INT, "8000", 0, 65535, "N", "TCP port to listen on; 0 lets the system choose and prints it")
 SETTING(LOG_LEVEL, "log-level", "MCP_LOG_LEVEL", STR, "info", 0, 0, "LEVEL", "Lowest level logged: debug, info, warning, error, off")
 SETTING(LOG_FORMAT, "log-format", "CONTEXT_STORE_LOG_FORMAT", STR, "logfmt", 0, 0, "FORMAT", "Form of log lines: logfmt or json")
-SETTING(LOOPS, "loops", "CONTEXT_STORE_LOOPS", INT, "0", 0, 256, "N", "Event loops; 0 means one per two cores")
+SETTING(LOOPS, "loops", "CONTEXT_STORE_LOOPS", INT, "0", 0, 256, "N", "Event loops; 0 means one per core")
 SETTING(WORKERS_MAX, "workers-max", "CONTEXT_STORE_WORKERS_MAX", INT, "96", 1, 1024, "N", "Most worker threads; they are started on demand")
 SETTING(QUEUE_MAX, "queue-max", "CONTEXT_STORE_QUEUE_MAX", INT, "4096", 1, 1000000, "N", "Most requests waiting for a worker; further ones are refused")
 SETTING(CONNECTIONS_MAX, "connections-max", "CONTEXT_STORE_CONNECTIONS_MAX", INT, "10000", 1, 1000000, "N", "Most client connections; further ones are closed with 503")

@@ -1,9 +1,9 @@
 /* `context-store serve`: the owner of a data directory, over HTTP.
  *
  * Order matters. The directory is taken and the store opened before anything listens, so the first request finds a
- * store. One loop for two cores, since what loops hand over and who asks on this machine need the other one; the first
- * loop is on the main thread, where the signals arrive too. The end runs backwards: the listeners close and requests in
- * flight finish (drain), loops end, workers end, the store is closed, the directory let go. */
+ * store. One loop per core, the first on the main thread, where the signals arrive too. The end runs backwards: the
+ * listeners close and requests in flight finish (drain), loops end, workers end, the store is closed, the directory let
+ * go. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -112,7 +112,7 @@ static enum cs_status listen_all(struct serving *s, struct cs_error *err)
 	int64_t wanted = config_int(s->config, SETTING_LOOPS), port = config_int(s->config, SETTING_PORT);
 	struct server_options options = process_server(s->config);
 	struct loop *loops[LOOPS_MAX];
-	size_t count = wanted > 0 ? (size_t)wanted : (process_cores() + 1) / 2;
+	size_t count = wanted > 0 ? (size_t)wanted : process_cores();
 	enum cs_status status;
 
 	options.host = config_str(s->config, SETTING_HOST);

@@ -181,7 +181,7 @@ def kept(server):
 
 @contextlib.contextmanager
 def standing(*flags, env=None):
-    with directory() as path, Server(path, "--loops", "2", *flags, env=env) as server:
+    with directory() as path, Server(path, *flags, env=env) as server:
         plant(server)
         yield server
         equal(server.child.poll(), None, "the server's exit code during the attack")
