@@ -1,7 +1,6 @@
 /* The best of all matches: what each search by words keeps of them, whichever way it found them.
  *
- * A heap of a fixed size with the worst of those kept on top, so that a match that is none of the best costs one
- * comparison. Order: score (or date), then the newer row; the same whatever the order of offers.
+ * Order: score (or date), then the newer row; the same whatever the order of offers.
  * Owner: best_init to best_release. Threads: one at a time. */
 #ifndef CS_ENGINE_BEST_H
 #define CS_ENGINE_BEST_H
@@ -16,8 +15,10 @@ struct match {
 };
 
 struct best {
-	struct match *heap; /* after best_sort: best first */
+	struct match *items; /* after best_sort: best first */
 	size_t count, room;
+	size_t capacity;
+	double floor; /* by score: what is below it need not be offered */
 	enum text_order order;
 };
 

@@ -6,8 +6,8 @@
  * An unfiltered search by score is answered by the mirror of words once that is loaded (words.h), without a visit to the
  * file. What follows is about FTS5, which answers all others, with the same scores and totals.
  *
- * One pass over the matches gives everything: rows that pass the filter are counted, scored and offered to a heap of
- * offset + limit entries. FTS5's own ORDER BY rank sorts all matches and cannot count them; a second statement for the
+ * One pass over the matches gives everything: rows that pass the filter are counted and scored, and the best offset + limit
+ * of them kept (best.h). FTS5's own ORDER BY rank sorts all matches and cannot count them; a second statement for the
  * count would do the matching twice. Scores are BM25's (text_score.h). Equal scores: the newer row first.
  *
  * Cost: a fifth of a microsecond for each match, and half as much for each further word in it. The deadline is looked
@@ -191,7 +191,7 @@ static enum cs_status name_hits(struct sql *sql, struct arena *arena, const stru
 		return cs_fail_memory(err);
 	status = sql_prepare(sql, text, &stmt, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++) {
-		const struct match *match = &best->heap[offset + i];
+		const struct match *match = &best->items[offset + i];
 		bool row;
 
 		sql_bind_i64(stmt, 1, match->row);
@@ -243,7 +243,7 @@ static enum cs_status name_from_memory(const struct word_index *index, struct ar
 	if (!hits)
 		return cs_fail_memory(err);
 	for (size_t i = 0; i < count; i++) {
-		const struct match *match = &best->heap[offset + i];
+		const struct match *match = &best->items[offset + i];
 
 		hits[i] = (struct text_hit){arena_copy(arena, word_index_id(index, match->doc)), match->score};
 		if (!hits[i].id.ptr)

@@ -443,7 +443,7 @@ static double offer_block(const struct word_index *index, struct block *block, s
 		block->sums[block->met[i]] = 0;
 		top = match.score > top ? match.score : top;
 		/* Reading the row of each would cost as much as its score did. */
-		if (best->count == best->room && best->room && match.score < best->heap[0].score)
+		if (match.score < best->floor)
 			continue;
 		match.row = docs_of(index)[doc].row;
 		best_offer(best, &match);
