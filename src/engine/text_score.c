@@ -19,7 +19,7 @@ static const char lengths_text[] = "SELECT id, sz FROM context_words_docsize WHE
 struct scorer {
 	sqlite3_stmt *lengths;
 	sqlite3_int64 at; /* row the cursor stands on; -1: on none */
-	double slope;     /* of the norm over lengths */
+	double average;   /* length of all rows */
 	int words;
 	double weights[]; /* of each word: the rarer, the more */
 };
@@ -61,7 +61,7 @@ static int weigh(const Fts5ExtensionApi *api, Fts5Context *match, struct scorer 
 
 	if (code == SQLITE_OK)
 		code = api->xColumnTotalSize(match, -1, &tokens);
-	scorer->slope = bm25_slope((double)tokens / (double)rows);
+	scorer->average = (double)tokens / (double)rows;
 	for (int i = 0; code == SQLITE_OK && i < scorer->words; i++) {
 		sqlite3_int64 with = 0;
 
@@ -147,7 +147,7 @@ static int score_row(const Fts5ExtensionApi *api, Fts5Context *match, struct sco
 
 	if (code != SQLITE_OK)
 		return code;
-	norm = bm25_norm(length, scorer->slope);
+	norm = bm25_norm(length, scorer->average);
 	for (int i = 0; i < scorer->words; i++) {
 		Fts5PhraseIter place;
 		int column, offset;

@@ -22,16 +22,10 @@ static inline double bm25_weight(int64_t rows, int64_t with)
 	return weight > 0 ? weight : 1e-6;
 }
 
-/* How much each word of a row's length takes off, where rows have `average` words: divided once a search, and not once a
- * match. */
-static inline double bm25_slope(double average)
+/* What a row's length, in words, takes off; `average` is that of all rows. */
+static inline double bm25_norm(double length, double average)
 {
-	return BM25_K1 * BM25_B / average;
-}
-
-static inline double bm25_norm(double length, double slope)
-{
-	return BM25_K1 * (1 - BM25_B) + slope * length;
+	return BM25_K1 * (1 - BM25_B + BM25_B * length / average);
 }
 
 /* What a word adds that stands in the row so many times. */

@@ -81,28 +81,31 @@ static void leave_id(struct vector_rows *rows, const struct vector_name *name)
 
 static bool reserve(struct vector_rows *rows)
 {
-	struct vector_rows bigger = {.slot_count = rows->slot_count ? rows->slot_count * 2 : SLOTS_MIN};
+	const struct vector_rows old = *rows;
+	size_t slot_count = old.slot_count ? old.slot_count * 2 : SLOTS_MIN;
+	struct vector_row *slots;
+	struct vector_name **by_id;
 
 	if ((rows->count + 1) * 4 <= rows->slot_count * 3)
 		return true;
-	bigger.slots = calloc(bigger.slot_count, sizeof *bigger.slots);
-	bigger.by_id = calloc(bigger.slot_count, sizeof(struct vector_name *));
-	if (!bigger.slots || !bigger.by_id) {
-		free(bigger.slots);
-		free(bigger.by_id);
+	slots = calloc(slot_count, sizeof *slots);
+	by_id = calloc(slot_count, sizeof(struct vector_name *));
+	if (!slots || !by_id) {
+		free(slots);
+		free(by_id);
 		return false;
 	}
-	bigger.count = rows->count;
-	bigger.name_bytes = rows->name_bytes;
-	for (size_t i = 0; i < rows->slot_count; i++) {
-		if (rows->slots[i].name)
-			bigger.slots[find(&bigger, rows->slots[i].row)] = rows->slots[i];
-		if (rows->by_id[i])
-			enter_id(&bigger, rows->by_id[i]);
+	rows->slots = slots;
+	rows->by_id = by_id;
+	rows->slot_count = slot_count;
+	for (size_t i = 0; i < old.slot_count; i++) {
+		if (old.slots[i].name)
+			slots[find(rows, old.slots[i].row)] = old.slots[i];
+		if (old.by_id[i])
+			enter_id(rows, old.by_id[i]);
 	}
-	free(rows->slots);
-	free(rows->by_id);
-	*rows = bigger;
+	free(old.slots);
+	free(old.by_id);
 	return true;
 }
 

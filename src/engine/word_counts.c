@@ -94,7 +94,7 @@ int word_counts_fill(struct word_counts *c, struct tokenizers *tokenizers, struc
 {
 	if (c->slot_count > SLOTS_KEPT)
 		word_counts_release(c);
-	if (c->slots)
+	else if (c->slots)
 		memset(c->slots, 0, c->slot_count * sizeof *c->slots);
 	c->count = c->byte_count = 0;
 	c->tokens = 0;

@@ -407,7 +407,7 @@ static double times_many(const struct word_index *index, uint32_t doc, uint32_t 
 }
 
 /* Adds the word's part to the documents of the block. */
-static void add_parts(const struct word_index *index, struct cursor *cursor, double slope, struct block *block)
+static void add_parts(const struct word_index *index, struct cursor *cursor, double average, struct block *block)
 {
 	const uint32_t *lengths = index->live_tokens.items, *next = cursor->next, *end = cursor->end;
 	const double weight = cursor->weight;
@@ -425,7 +425,7 @@ static void add_parts(const struct word_index *index, struct cursor *cursor, dou
 			frequency = times_many(index, doc, cursor->term);
 		block->met[met_count] = (uint16_t)at;
 		met_count += block->sums[at] == 0;
-		block->sums[at] += bm25_part(weight, frequency, bm25_norm((double)lengths[doc], slope));
+		block->sums[at] += bm25_part(weight, frequency, bm25_norm((double)lengths[doc], average));
 	}
 	cursor->next = next;
 	block->met_count = met_count;
@@ -487,8 +487,7 @@ static size_t find_words(
 enum cs_status word_index_search(const struct word_index *index, const struct op *op, const struct slice *words,
 	size_t word_count, struct best *best, uint64_t *ret_total, double *ret_top, struct cs_error *err)
 {
-	double slope = bm25_slope((double)index->tokens / (double)index->rows),
-	       top = 0; /* without rows no use is made of it */
+	double average = index->rows ? (double)index->tokens / (double)index->rows : 0, top = 0;
 	struct cursor *cursors = malloc((word_count ? word_count : 1) * sizeof *cursors);
 	struct block *block = calloc(1, sizeof *block);
 	enum cs_status status = cursors && block ? CS_OK : cs_fail_memory(err);
@@ -505,7 +504,7 @@ enum cs_status word_index_search(const struct word_index *index, const struct op
 			break;
 		block->first = doc / BLOCK * BLOCK;
 		for (size_t i = 0; i < count; i++)
-			add_parts(index, &cursors[i], slope, block);
+			add_parts(index, &cursors[i], average, block);
 		total += block->met_count;
 		block_top = offer_block(index, block, best);
 		top = block_top > top ? block_top : top;
