@@ -278,7 +278,7 @@ INLINED ivec ivec_first(size_t count)
 	return *(const ivec_in_memory *)(lanes + LANES - (count < LANES ? count : LANES));
 }
 
-/* x becomes powers of e; their sum. */
+/* x becomes powers of e, and 0 to the end of its last vector; their sum. */
 INLINED float row_powers(float *x, size_t count, float top, float powers)
 {
 	vec sum = {0}, e;
@@ -297,7 +297,7 @@ INLINED float row_powers(float *x, size_t count, float top, float powers)
 	return vec_sum(sum);
 }
 
-/* Powers of e become pairs, with 0 where there is no second; the sum of all. */
+/* Powers of e become pairs; the sum of all. Of an odd number of them the last has no second, and 0 stands there. */
 INLINED int32_t row_pairs(const float *x, size_t half, float factor, int32_t *to)
 {
 	const ivec ones = (ivec){0} + 0x00010001;
@@ -332,7 +332,6 @@ static void f32_weights(const struct weights *w, int32_t *to, size_t to_stride, 
 		float *x = w->scores + r * w->stride;
 
 		ret_sums[r] = row_powers(x, w->count, ret_sums[r], w->scale * LOG2_E);
-		x[2 * half - 1] = w->count % 2 ? 0 : x[2 * half - 1];
 	}
 	for (size_t r = 0; r < w->rows; r++) {
 		float factor = fminf(32767.0f, (float)(KERNEL_WEIGHTS_MAX - w->count) / ret_sums[r]);

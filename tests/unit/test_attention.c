@@ -114,19 +114,31 @@ static void test_near_the_exact(void **state)
 					assert_near(k, counts[c], widths[w], rows[r].spread, rows[r].tolerance);
 }
 
-/* All numbers of a token at their limit: a sum over it would turn its sign. */
+static void fill_tokens(float query, float other_key, float value)
+{
+	for (size_t t = 0; t < COUNT_MAX; t++)
+		for (size_t i = 0; i < WIDTH_MAX; i++) {
+			qkv[t][0][i] = query;
+			qkv[t][1][i] = t % 50 == 0 ? 0.7f : other_key;
+			qkv[t][2][i] = t % 50 == 0 ? 0.7f : value;
+		}
+}
+
+/* All of a token's numbers at their limit: a sum over it would turn its sign. Then the same of a row's weights, which are
+ * alike because queries are 0. */
 static void test_largest_sums_fit(void **state)
 {
 	static const size_t widths[] = {2, 8, 10, 32};
 	const struct kernels *k;
 
-	for (size_t t = 0; t < COUNT_MAX; t++)
-		for (size_t i = 0; i < 3 * WIDTH_MAX; i++)
-			qkv[t][i / WIDTH_MAX][i % WIDTH_MAX] = i < WIDTH_MAX || t % 50 == 0 ? 0.7f : -0.7f;
 	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
 		for (size_t w = 0; w < sizeof widths / sizeof *widths; w++)
-			for (size_t count = 1; count <= COUNT_MAX; count += 53)
+			for (size_t count = 1; count <= COUNT_MAX; count += 53) {
+				fill_tokens(0.7f, -0.7f, -0.7f);
 				assert_pairs(k, count, widths[w]);
+				fill_tokens(0, 0.7f, 0.7f);
+				assert_pairs(k, count, widths[w]);
+			}
 }
 
 static void test_nothing_but_zeros(void **state)
