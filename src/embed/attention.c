@@ -9,8 +9,9 @@
  * nothing. Queries, keys and values share one step each, largest magnitude / limit, where the limit is such that sums of
  * `width` products, or of products with weights of KERNEL_WEIGHTS_MAX together, fit in 32 bits: 8191 for a width of 32.
  *
- * Accuracy. A score is off by at most 1 / 8191 of |q| |k|'s largest, that is, an exponent of 10 by 0.001 at the most, and by
- * a tenth of it usually, since 32 roundings cancel. A weight is off by half a unit where all of them sum up to 2^18 or the
+ * Accuracy. An exponent is off by at most 1 / 8191 of the largest that such numbers could give, sqrt(width) max|q| max|k|:
+ * by 0.012 were that 100, and usually by a tenth of it or less, since 64 roundings cancel and few numbers are the largest.
+ * A weight is off by half a unit where all of them sum up to 2^18 or the
  * largest is 32767, so all of a row's by at most count / 2^19: 0.0005 of the sum with 256 tokens. Weights are divided by
  * the sum of what they were rounded to, so they still sum up to 1. Bytes instead were not tried: they would be off
  * by as much as all the rest of the model. */
