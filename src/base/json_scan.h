@@ -37,6 +37,8 @@ static const char json_escapes[256] = {
 	['\\'] = '\\',
 };
 
+#define JSON_ESCAPE_MAX 6u /* bytes that one byte becomes at most: \\u001f */
+
 /* Bytes that escapes add to the text. */
 static inline size_t json_escape_growth_scalar(const char *at, const char *end)
 {
@@ -132,25 +134,54 @@ static inline size_t json_escape_growth(const char *at, const char *end)
 	return more + json_escape_growth_scalar(at, end);
 }
 
-/* A block is looked at once, however many escapes are in it: JSON quoted as text has one every few bytes. Between them
- * sixteen bytes are copied at a time, of which the next copy overwrites what was too much. So the last 32 bytes of the
- * text are left to the scalar twin: of any earlier byte, sixteen can be read, and as many written. */
-static inline char *json_copy_escaped(char *to, const char *at, const char *end)
+/* Blocks are looked at once, however many escapes are in them: JSON quoted as text has one every few bytes. What
+ * stands before an escape is copied sixteen bytes at a time, of which the next copy overwrites what was too much;
+ * '"' and '\\' follow their backslash as they are, with the bytes behind them. So while a block with escapes is gone
+ * through, sixteen bytes behind any of its bytes can be read, and as many written: such a block is left when it is
+ * among the last. */
+static inline const char *json_copy_escaped_blocks(char **to_end, const char *at, const char *end)
 {
-	for (; end - at >= 32; at += 16) {
+	char *to = *to_end;
+
+	for (; end - at >= 16; at += 16) {
 		unsigned bits = json_escape_bits(_mm_loadu_si128((const __m128i *)(const void *)at)), from = 0;
 
+		if (bits && end - at < 32)
+			break;
 		for (; bits; bits &= bits - 1) {
 			unsigned stop = (unsigned)__builtin_ctz(bits);
 
 			memcpy(to, at + from, 16);
-			to = json_put_escape(to + (stop - from), at[stop]);
-			from = stop + 1;
+			to += stop - from;
+			from = stop;
+			if ((unsigned char)at[stop] >= 0x20)
+				*to++ = '\\';
+			else
+				to = json_put_escape(to, at[from++]);
 		}
 		memcpy(to, at + from, 16);
 		to += 16 - from;
 	}
-	return json_copy_escaped_scalar(to, at, end);
+	*to_end = to;
+	return at;
+}
+
+/* The end of the text has nothing behind it to read or to write over, so it goes through a place that has. */
+static inline char *json_copy_escaped(char *to, const char *at, const char *end)
+{
+	char rest[48], escaped[32 * JSON_ESCAPE_MAX + 16], *escaped_end = escaped;
+	size_t left;
+
+	at = json_copy_escaped_blocks(&to, at, end);
+	left = (size_t)(end - at);
+	if (left < 16)
+		return json_copy_escaped_scalar(to, at, end);
+	memset(rest + 16, ' ', 32);
+	memcpy(rest, at, left);
+	(void)json_copy_escaped_blocks(&escaped_end, rest, rest + sizeof rest);
+	left = (size_t)(escaped_end - escaped) - (sizeof rest - left);
+	memcpy(to, escaped, left);
+	return to + left;
 }
 
 #else

@@ -58,24 +58,29 @@ void json_end_array(struct json_writer *w)
 	end(w, ']');
 }
 
-/* Measured first, so that room is asked for once and the copy needs no check. */
+/* Room for the whole of it with its quotes, or NULL: asked for once, so that the copy needs no check. Nearly always
+ * there is room for the worst case; else the text is measured, so that a ceiling is reached at its byte and not
+ * before. */
+static char *room_to_quote(struct buffer *out, struct slice text)
+{
+	if (text.len < SIZE_MAX / 8 && JSON_ESCAPE_MAX * text.len + 2 < out->cap - out->len && !out->failed)
+		return out->ptr + out->len;
+	if (text.len >= SIZE_MAX / 8)
+		return NULL;
+	return buffer_reserve(out, text.len + json_escape_growth(text.ptr, text.ptr + text.len) + 2);
+}
+
 void json_quote(struct buffer *out, struct slice text)
 {
-	const char *at = text.ptr, *end = text.len ? text.ptr + text.len : text.ptr;
-	size_t more = json_escape_growth(at, end);
-	char *to = text.len <= SIZE_MAX / 8 ? buffer_reserve(out, text.len + more + 2) : NULL;
+	char *to = room_to_quote(out, text);
 
 	if (!to) {
 		out->failed = true;
 		return;
 	}
 	*to++ = '"';
-	if (more > 0) {
-		to = json_copy_escaped(to, at, end);
-	} else if (text.len > 0) {
-		memcpy(to, at, text.len);
-		to += text.len;
-	}
+	if (text.len > 0)
+		to = json_copy_escaped(to, text.ptr, text.ptr + text.len);
 	*to++ = '"';
 	out->len = (size_t)(to - out->ptr);
 }

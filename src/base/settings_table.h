@@ -44,5 +44,7 @@ SETTING(REDIS_COMMAND_TIMEOUT, "redis-command-timeout", "CONTEXT_STORE_REDIS_COM
 SETTING(HEALTH_PERIOD, "health-period", "CONTEXT_STORE_HEALTH_PERIOD", INT, "10", 1, 3600, "seconds", "Time between health checks of a server that is up")
 SETTING(BREAKER_FAILURES, "breaker-failures", "CONTEXT_STORE_BREAKER_FAILURES", INT, "3", 1, 1000, "N", "Calls in a row that a server must leave unanswered to be left alone for a while")
 SETTING(BREAKER_PAUSE_MAX, "breaker-pause-max", "CONTEXT_STORE_BREAKER_PAUSE_MAX", INT, "30", 1, 3600, "seconds", "Longest pause before a server that is down is asked again; the first is half a second, and each later one twice the former")
+SETTING(QUERY_CACHE_ENTRIES, "query-cache-entries", "CONTEXT_STORE_QUERY_CACHE_ENTRIES", INT, "1000", 0, 1000000, "N", "Most answers of retrieve_context kept in memory while no commit has outdated them; 0 turns the cache off")
+SETTING(QUERY_CACHE_AGE, "query-cache-age", "CONTEXT_STORE_QUERY_CACHE_AGE", INT, "300", 1, 86400, "seconds", "Longest time an answer of retrieve_context is given again from memory")
 SETTING(STATE_CACHE_ENTRIES, "state-cache-entries", "CONTEXT_STORE_STATE_CACHE_ENTRIES", INT, "1000", 0, 1000000, "N", "Most keys of agent state kept in memory while they are in Redis; 0 turns the cache off")
 SETTING(STATE_CACHE_AGE, "state-cache-age", "CONTEXT_STORE_STATE_CACHE_AGE", INT, "60", 1, 86400, "seconds", "Longest time a key of agent state is answered from memory")

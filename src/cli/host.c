@@ -17,6 +17,7 @@
 #include "cli/embedders.h"
 #include "engine/engine.h"
 #include "net/unix_client.h"
+#include "store/query_cache.h"
 
 #define POLL_NS   10000000
 #define MOMENT_NS INT64_C(2000000000) /* how long a command that ends soon is waited for */
@@ -92,6 +93,7 @@ void host_close(struct host *h)
 		return;
 	/* What embeds reads and writes the store, and calls the embedder. */
 	embedding_free(h->store.embedding);
+	query_cache_free(h->store.queries);
 	backends_close(&h->backends);
 	engine_close(h->engine);
 	embedders_close(&h->embedders);
@@ -148,6 +150,9 @@ static enum cs_status open_embedding(struct host *h, struct cs_error *err)
 	if (status != CS_OK || !stays(h->options.command))
 		return status;
 	tell_embedder(h);
+	/* A server will be asked; an editor's process perhaps never. */
+	if (strcmp(h->options.command, "serve") == 0 && h->embedders.port.embed && !h->embedders.missing)
+		engine_warm(h->engine);
 	embedding_repair(h->store.embedding);
 	return CS_OK;
 }
@@ -165,6 +170,18 @@ static enum cs_status open_backends(struct host *h, struct cs_error *err)
 	return status;
 }
 
+/* For those that answer more than one question. */
+static enum cs_status open_query_cache(struct host *h, struct cs_error *err)
+{
+	const struct query_cache_options options = {
+		.entries_max = (size_t)config_int(h->options.config, SETTING_QUERY_CACHE_ENTRIES),
+		.age_s = config_int(h->options.config, SETTING_QUERY_CACHE_AGE)};
+
+	if (options.entries_max == 0 || !stays(h->options.command) || h->store.queries)
+		return CS_OK;
+	return query_cache_new(&options, &h->store.queries, err);
+}
+
 static enum cs_status open_store(struct host *h, struct cs_error *err)
 {
 	enum cs_status status = engine_open(h->options.dir, &h->engine, err);
@@ -174,7 +191,9 @@ static enum cs_status open_store(struct host *h, struct cs_error *err)
 	h->store.contexts = engine_contexts(h->engine);
 	h->store.text = engine_text(h->engine);
 	h->store.kv = engine_kv(h->engine);
-	status = open_embedding(h, err);
+	status = open_query_cache(h, err);
+	if (status == CS_OK)
+		status = open_embedding(h, err);
 	if (status == CS_OK)
 		status = open_backends(h, err);
 	if (status != CS_OK) {

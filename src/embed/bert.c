@@ -57,6 +57,10 @@ static const struct tensor *find(struct binder *b, const char *name, uint64_t ro
 			t->rank, (unsigned long long)tensor_rows(t), (unsigned long long)tensor_columns(t), rank,
 			(unsigned long long)(rows ? rows : 1), (unsigned long long)columns);
 		t = NULL;
+	} else if (!tensor_is_finite(t)) {
+		(void)cs_fail(b->err, CS_VALIDATION,
+			"tensor %s holds a weight that is not a finite number: the file is damaged or hostile", name);
+		t = NULL;
 	}
 	return t;
 }

@@ -3,10 +3,10 @@
  * A model is a directory: the weights (model.safetensors, or the initialisers of an ONNX file), vocab.txt, config.json
  * (depth, width, heads, activation, window) and, where there, the sentence-transformers files that say how to pool
  * (1_Pooling/config.json: mean or CLS) and which prefixes queries and documents get. All are checked before use: sizes, offsets, types, names, shapes,
- * no NaN. Weights are mapped, not copied.
+ * and that every weight is a finite number. Weights are mapped, not copied.
  *
  * Precision. F32 is the reference. INT8 multiplies activations of 8 bits (one scale a token, found at run time) with weights of 8
- * bits (one scale a channel), and keeps LayerNorm, softmax and GELU in f32. The weights are quantised once into a file beside the
+ * bits (one scale a channel), attention with 16 (embed/attention.h), and keeps LayerNorm, exponentials and GELU in f32. The weights are quantised once into a file beside the
  * model, with a checksum and the model's hash, and mapped from then on; a damaged one is made again; a directory that cannot be
  * written to gets an in-memory copy. Kernels are chosen at run time (embed/kernels.h).
  *

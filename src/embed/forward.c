@@ -2,36 +2,29 @@
  *
  * Order of work. Linear layers run over all tokens at once, so that a weight is read once a pass; but the feed-forward
  * network goes by blocks of BLOCK_ROWS tokens, because its inner rows (1536 floats each) would leave the second cache.
- * Attention goes by head and by blocks of queries: scores of one block against all keys stay in the first cache from
- * the product that makes them to the one that uses them. Keys are transposed once a head, so that both products read
- * their right side along rows.
- *
- * The sums of exponentials divide the result of a query and not each weight, which is the same and cheaper. */
+ * Attention goes head by head, from the linear layer on where that can be cut: queries, keys and values of one head are
+ * a tenth of a megabyte with 256 tokens and stay in the second cache, of all heads they would leave it. */
 #include "embed/forward.h"
 
 #include <assert.h>
 #include <math.h>
 
+#include "embed/attention.h"
+
 #define BLOCK_ROWS 64
-/* Queries whose scores are made at once. */
-#define QUERY_ROWS 24
-/* Of the widest kernel set. */
-#define VECTOR_FLOATS 16
 
 struct pass {
 	const struct model *model;
 	const struct kernels *kernels;
 	size_t count, hidden;
-	size_t columns;    /* keys, to whole vectors */
-	size_t key_stride; /* no power of two, or transposed keys would share few sets of the first cache */
-	float *x;          /* [count][hidden] */
-	float *qkv;        /* [count][3 * hidden] */
-	float *context;    /* [count][hidden], what attention gives */
-	float *added;      /* [count][hidden], what is added to x */
-	float *inner;      /* [BLOCK_ROWS][intermediate] */
-	float *keys;       /* [head width][key_stride], transposed */
-	float *scores;     /* [QUERY_ROWS][key_stride] */
-	float *scaled;     /* one row before it becomes bytes */
+	size_t heads_at_once;
+	struct attention attention;
+	float *x;       /* [count][hidden] */
+	float *qkv;     /* [count][heads_at_once][3][head width] */
+	float *context; /* [count][hidden], what attention gives */
+	float *added;   /* [count][hidden], what is added to x */
+	float *inner;   /* [BLOCK_ROWS][intermediate] */
+	float *scaled;  /* one row before it becomes bytes */
 	float *step, *lowest;
 	uint8_t *bytes; /* rows as bytes */
 };
@@ -41,32 +34,22 @@ static size_t larger(size_t a, size_t b)
 	return a > b ? a : b;
 }
 
-/* Gives out pieces of one block, or measures it while there is none. */
-static void *piece(char *block, size_t *used, size_t count, size_t size)
-{
-	size_t at = *used;
-
-	*used += kernel_round_up(count * size, KERNEL_ALIGN);
-	return block ? block + at : NULL;
-}
-
 static size_t lay_out(struct pass *p, char *block)
 {
 	size_t used = 0, n = p->count, f = sizeof(float);
 	size_t inner = p->model->config.intermediate, widest = larger(p->hidden, inner);
 	size_t rows = n < BLOCK_ROWS ? n : BLOCK_ROWS;
 
-	p->x = piece(block, &used, n * p->hidden, f);
-	p->qkv = piece(block, &used, n * 3 * p->hidden, f);
-	p->context = piece(block, &used, n * p->hidden, f);
-	p->added = piece(block, &used, n * p->hidden, f);
-	p->inner = piece(block, &used, rows * inner, f);
-	p->keys = piece(block, &used, p->hidden / p->model->config.heads * p->key_stride, f);
-	p->scores = piece(block, &used, QUERY_ROWS * p->key_stride, f);
-	p->scaled = piece(block, &used, widest, f);
-	p->step = piece(block, &used, n, f);
-	p->lowest = piece(block, &used, n, f);
-	p->bytes = piece(block, &used,
+	p->x = scratch_piece(block, &used, n * p->hidden, f);
+	p->qkv = scratch_piece(block, &used, n * 3 * p->heads_at_once * p->attention.width, f);
+	p->context = scratch_piece(block, &used, n * p->hidden, f);
+	p->added = scratch_piece(block, &used, n * p->hidden, f);
+	p->inner = scratch_piece(block, &used, rows * inner, f);
+	attention_lay_out(&p->attention, block, &used);
+	p->scaled = scratch_piece(block, &used, widest, f);
+	p->step = scratch_piece(block, &used, n, f);
+	p->lowest = scratch_piece(block, &used, n, f);
+	p->bytes = scratch_piece(block, &used,
 		larger(n * kernel_round_up(p->hidden, KERNEL_GROUP), rows * kernel_round_up(inner, KERNEL_GROUP)), 1);
 	return used;
 }
@@ -127,55 +110,51 @@ static void linear(struct pass *p, const struct linear *l, const struct rows_f32
 	}
 }
 
-/* One head for one block of queries. */
-static void attend(struct pass *p, size_t head, size_t query, size_t queries)
+/* The outputs from `first` on of a layer. */
+static struct linear_f32 some_f32(const struct linear_f32 *l, size_t first, size_t count)
 {
-	size_t width = p->hidden / p->model->config.heads, stride = 3 * p->hidden;
-	const struct product scores = {
-		.left = p->qkv + query * stride + head * width,
-		.right = p->keys,
-		.left_stride = stride,
-		.right_stride = p->key_stride,
-		.rows = queries,
-		.inner = width,
-		.columns = p->columns,
-	};
-	const struct product context = {
-		.left = p->scores,
-		.right = p->qkv + 2 * p->hidden + head * width,
-		.left_stride = p->key_stride,
-		.right_stride = stride,
-		.rows = queries,
-		.inner = p->count,
-		.columns = width,
-	};
-	float *to = p->context + query * p->hidden + head * width;
-	float scale = 1.0f / sqrtf((float)width), sums[QUERY_ROWS];
+	return (struct linear_f32){l->in, (uint32_t)count, l->values + first * l->in, l->bias + first};
+}
 
-	p->kernels->product(&scores, p->scores, p->key_stride);
-	for (size_t i = 0; i < queries; i++)
-		sums[i] = p->kernels->exponentials(p->scores + i * p->key_stride, p->count, scale);
-	p->kernels->product(&context, to, p->hidden);
-	for (size_t i = 0; i < queries; i++) {
-		float inverse = 1.0f / sums[i];
+static struct linear_i8 some_i8(const struct linear_i8 *l, size_t first, size_t count)
+{
+	return (struct linear_i8){l->in, (uint32_t)count, l->values + kernel_packed_place(l->in, first, 0),
+		l->scale + first, l->sum + first, l->bias + first, l->smooth};
+}
 
-		for (size_t j = 0; j < width; j++)
-			to[i * p->hidden + j] *= inverse;
+/* Queries, keys and values of some heads. */
+static void project_heads(
+	struct pass *p, const struct layer *l, const struct rows_f32 *x, const struct rows_u8 *bytes, size_t first)
+{
+	size_t width = p->attention.width, stride = 3 * p->heads_at_once * width;
+
+	if (p->model->is_int8) {
+		struct linear_i8 some = some_i8(&l->attention[0].i8, 3 * first * width, stride);
+
+		p->kernels->linear_i8(&some, bytes, p->qkv, stride);
+		return;
+	}
+	for (size_t i = 0; i < 3; i++) {
+		struct linear_f32 some = some_f32(&l->attention[i].f32, first * width, width);
+
+		p->kernels->linear_f32(&some, x, p->qkv + i * width, stride);
 	}
 }
 
-static void attention(struct pass *p)
+static void attention(struct pass *p, const struct layer *l, const struct rows_f32 *x)
 {
-	size_t heads = p->model->config.heads, width = p->hidden / heads;
+	size_t width = p->attention.width, stride = 3 * p->heads_at_once * width;
+	struct rows_u8 bytes = {0};
 
-	for (size_t head = 0; head < heads; head++) {
-		const float *key = p->qkv + p->hidden + head * width;
+	if (p->model->is_int8)
+		bytes = quantize_rows(p, &l->attention[0].i8, x);
+	for (size_t head = 0; head < p->model->config.heads; head++) {
+		const float *at = p->qkv + head % p->heads_at_once * 3 * width;
+		const struct head h = {at, at + width, at + 2 * width, stride};
 
-		for (size_t t = 0; t < p->count; t++)
-			for (size_t i = 0; i < width; i++)
-				p->keys[i * p->key_stride + t] = key[t * 3 * p->hidden + i];
-		for (size_t query = 0; query < p->count; query += QUERY_ROWS)
-			attend(p, head, query, p->count - query < QUERY_ROWS ? p->count - query : QUERY_ROWS);
+		if (head % p->heads_at_once == 0)
+			project_heads(p, l, x, &bytes, head);
+		attention_run(&p->attention, &h, p->context + head * width, p->hidden);
 	}
 }
 
@@ -206,9 +185,7 @@ static void run_layer(struct pass *p, size_t index)
 	const struct rows_f32 x = {p->x, p->hidden, p->count}, context = {p->context, p->hidden, p->count};
 
 	note_largest(p->model, index, SITE_ATTENTION, &x, p->hidden);
-	for (size_t i = 0; i < (p->model->is_int8 ? 1 : 3); i++)
-		linear(p, &l->attention[i], &x, p->qkv + i * p->hidden, 3 * p->hidden);
-	attention(p);
+	attention(p, l, &x);
 	note_largest(p->model, index, SITE_ATTENTION_OUT, &context, p->hidden);
 	linear(p, &l->attention_out, &context, p->added, p->hidden);
 	add_norm(p, &l->attention_norm, 0, p->count);
@@ -237,8 +214,6 @@ static enum cs_status run(struct pass *p, const struct op *op, const uint32_t *i
 {
 	enum cs_status status = op_check(op, err);
 
-	/* Columns of keys behind the last one take part in products, and nobody reads what comes of them. */
-	memset(p->keys, 0, p->hidden / p->model->config.heads * p->key_stride * sizeof *p->keys);
 	embed(p, ids);
 	for (size_t i = 0; status == CS_OK && i < p->model->config.layers; i++) {
 		run_layer(p, i);
@@ -253,9 +228,9 @@ enum cs_status forward(const struct model *model, const struct kernels *kernels,
 	struct pass p = {.model = model, .kernels = kernels, .count = count, .hidden = model->config.hidden};
 
 	assert(count > 0 && count <= model->config.positions);
-	/* Whole vectors of every kernel set. */
-	p.columns = kernel_round_up(count, VECTOR_FLOATS);
-	p.key_stride = kernel_round_up(count, 2 * VECTOR_FLOATS) + VECTOR_FLOATS;
+	attention_init(&p.attention, kernels, count, p.hidden / model->config.heads, model->is_int8);
+	/* A slice of packed weights begins at a block. */
+	p.heads_at_once = model->is_int8 && 3 * p.attention.width % KERNEL_BLOCK != 0 ? model->config.heads : 1;
 	if (!scratch_need(scratch, lay_out(&p, NULL)))
 		return cs_fail_memory(err);
 	(void)lay_out(&p, scratch->block);

@@ -29,7 +29,8 @@ struct linear {
 enum site { SITE_ATTENTION, SITE_ATTENTION_OUT, SITE_UP, SITE_DOWN, SITE_COUNT };
 
 struct layer {
-	/* Query, key and value: three in f32, as the model's file has them; one with 3 * hidden outputs in int8. */
+	/* Query, key and value: three in f32, as the model's file has them; one with 3 * hidden outputs in int8, head
+	 * by head its queries, keys and values. */
 	struct linear attention[3];
 	struct linear attention_out, up, down;
 	struct norm attention_norm, output_norm;

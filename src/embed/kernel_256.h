@@ -22,6 +22,16 @@ INLINED void store_some(float *to, __m256 v, size_t count)
 		vec_store_part(to, (vec)v, count);
 }
 
+/* Four times eight bytes, saturated. */
+INLINED void store_bytes_32(uint8_t *to, __m256i a, __m256i b, __m256i c, __m256i d)
+{
+	/* Packing works within each half of a register, so fours of bytes come out in the order a b c d a b c d. */
+	const __m256i order = _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7);
+	__m256i q = _mm256_packus_epi16(_mm256_packs_epi32(a, b), _mm256_packs_epi32(c, d));
+
+	_mm256_storeu_si256((__m256i *)to, _mm256_permutevar8x32_epi32(q, order));
+}
+
 /* Eight bytes, saturated. */
 INLINED void store_bytes(uint8_t *to, __m256i q)
 {
@@ -39,9 +49,22 @@ static void quantize_256(const float *x, const float *smooth, size_t count, floa
 	float *ret_step, float *ret_lowest)
 {
 	size_t i = 0, whole = count / 8 * 8;
-	vec low = vec_all(x[0] * smooth[0]), high = low;
+	vec low = vec_all(x[0] * smooth[0]), high = low, low_2 = low, high_2 = low;
 	float lowest, highest, inverse;
 
+	for (; i + 16 <= whole; i += 16) {
+		__m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(smooth + i));
+		__m256 w = _mm256_mul_ps(_mm256_loadu_ps(x + i + 8), _mm256_loadu_ps(smooth + i + 8));
+
+		_mm256_storeu_ps(scaled + i, v);
+		_mm256_storeu_ps(scaled + i + 8, w);
+		low = vec_min((vec)v, low);
+		high = vec_max((vec)v, high);
+		low_2 = vec_min((vec)w, low_2);
+		high_2 = vec_max((vec)w, high_2);
+	}
+	low = vec_min(low_2, low);
+	high = vec_max(high_2, high);
 	for (; i < whole; i += 8) {
 		__m256 v = _mm256_mul_ps(_mm256_loadu_ps(x + i), _mm256_loadu_ps(smooth + i));
 
@@ -57,7 +80,13 @@ static void quantize_256(const float *x, const float *smooth, size_t count, floa
 		highest = scaled[i] > highest ? scaled[i] : highest;
 	}
 	inverse = highest > lowest ? 255.0f / (highest - lowest) : 0.0f;
-	for (i = 0; i < whole; i += 8)
+	for (i = 0; i + 32 <= whole; i += 32)
+		store_bytes_32(values + i,
+			to_steps(_mm256_loadu_ps(scaled + i), _mm256_set1_ps(lowest), _mm256_set1_ps(inverse)),
+			to_steps(_mm256_loadu_ps(scaled + i + 8), _mm256_set1_ps(lowest), _mm256_set1_ps(inverse)),
+			to_steps(_mm256_loadu_ps(scaled + i + 16), _mm256_set1_ps(lowest), _mm256_set1_ps(inverse)),
+			to_steps(_mm256_loadu_ps(scaled + i + 24), _mm256_set1_ps(lowest), _mm256_set1_ps(inverse)));
+	for (; i < whole; i += 8)
 		store_bytes(values + i,
 			to_steps(_mm256_loadu_ps(scaled + i), _mm256_set1_ps(lowest), _mm256_set1_ps(inverse)));
 	if (i < count) {
@@ -97,14 +126,20 @@ INLINED void finish(const struct linear_i8 *l, const struct rows_u8 *x, __m256i 
 #define TILE_OF(n)                                                                                                     \
 	case n: tile(l, x, prepared, row, output, to, to_stride, n < TOKENS_MAX ? n : TOKENS_MAX); break
 
-/* All rows of one block; they are dealt out evenly over tiles. */
+/* All rows of one block; they are dealt out evenly over tiles. Each tile asks for its share of the next block's weights, so
+ * that they arrive one after another; behind the last block is nothing to want, and no harm in asking. */
 INLINED void tiles(const struct linear_i8 *l, const struct rows_u8 *x, const void *prepared, size_t output, float *to,
 	size_t to_stride)
 {
 	size_t count = (x->count + TOKENS_MAX - 1) / TOKENS_MAX;
+	size_t groups = kernel_round_up(l->in, KERNEL_GROUP) / KERNEL_GROUP, share = (groups + count - 1) / count;
+	const int8_t *next = l->values + (output + KERNEL_BLOCK) * groups * KERNEL_GROUP;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t row = x->count * i / count;
+
+		for (size_t line = 0; line < share; line++, next += 64)
+			_mm_prefetch((const char *)next, _MM_HINT_T0);
 
 		switch (x->count * (i + 1) / count - row) {
 			TILE_OF(1);

@@ -12,11 +12,14 @@
 
 #include "embed/kernels.h"
 
-#define LANES       8
-#define VECTORS_MAX 2
-#define DOT_ROWS    2
-#define vec_min     _mm256_min_ps
-#define vec_max     _mm256_max_ps
+#define LANES          8
+#define VECTORS_MAX    2
+#define DOT_ROWS       2
+#define vec_min        _mm256_min_ps
+#define vec_max        _mm256_max_ps
+#define ivec_max(a, b) ((ivec)_mm256_max_epi32((__m256i)(a), (__m256i)(b)))
+#define ivec_add_pairs(sums, x, y)                                                                                     \
+	((ivec)_mm256_add_epi32((__m256i)(sums), _mm256_madd_epi16((__m256i)(x), (__m256i)(y))))
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma"))), apply_to = function)
@@ -59,32 +62,53 @@ INLINED __m256i add_pairs(__m256i sums, __m256i q, __m256i w)
 }
 
 /* Adds the two lanes of 16 bits. */
-INLINED __m256i widen(__m256i lanes)
+INLINED __m256i widen(__m256i lanes, __m256i ones)
 {
-	return _mm256_madd_epi16(lanes, _mm256_set1_epi16(1));
+	return _mm256_madd_epi16(lanes, ones);
 }
 
-/* Also asks for the next block's weights, which arrive while this one is multiplied; behind the last block is nothing to
- * want, and no harm in asking. */
+/* Sixteen times 1, loaded where it is wanted: in the loop over groups every register has work, and a compiler that knew the
+ * value would keep one for it and load each vector of weights three times instead. */
+INLINED __m256i load_ones(void)
+{
+	static const int16_t ones[16] = {1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1};
+	const int16_t *from = ones;
+
+	__asm__("" : "+r"(from));
+	return _mm256_loadu_si256((const __m256i *)from);
+}
+
+/* 128 times the sums of a chunk's lanes. */
+INLINED struct block sum_chunk(const int8_t *w, const size_t groups)
+{
+	const __m256i middle = _mm256_set1_epi8((char)128);
+	struct block sums = {_mm256_setzero_si256(), _mm256_setzero_si256()};
+
+	_Pragma("GCC unroll 4") for (size_t g = 0; g < groups; g++)
+	{
+		sums.low = add_pairs(sums.low, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64)));
+		sums.high = add_pairs(sums.high, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64 + 32)));
+	}
+	return sums;
+}
+
 static void find_starts(const int8_t *w, size_t groups, struct starts *starts)
 {
-	const __m256i middle = _mm256_set1_epi8((char)128), zero = _mm256_setzero_si256();
+	const __m256i zero = _mm256_setzero_si256(), ones = _mm256_set1_epi16(1);
+	__m256i low = zero, high = zero;
+	struct block *chunk = starts->chunks;
 
-	starts->total.low = starts->total.high = zero;
-	for (size_t k = 0; k < groups; k += CHUNK_GROUPS) {
-		struct block *chunk = &starts->chunks[k / CHUNK_GROUPS];
-		__m256i low = zero, high = zero;
+	for (size_t g = 0; g < groups; g += CHUNK_GROUPS, chunk++) {
+		struct block sums = groups - g >= CHUNK_GROUPS ? sum_chunk(w + g * 64, CHUNK_GROUPS)
+							       : sum_chunk(w + g * 64, groups - g);
 
-		for (size_t g = k; g < groups && g < k + CHUNK_GROUPS; g++) {
-			_mm_prefetch((const char *)(w + (groups + g) * 64), _MM_HINT_T0);
-			low = add_pairs(low, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64)));
-			high = add_pairs(high, middle, _mm256_loadu_si256((const __m256i *)(w + g * 64 + 32)));
-		}
-		starts->total.low = _mm256_add_epi32(starts->total.low, widen(low));
-		starts->total.high = _mm256_add_epi32(starts->total.high, widen(high));
-		chunk->low = _mm256_sub_epi16(zero, low);
-		chunk->high = _mm256_sub_epi16(zero, high);
+		low = _mm256_add_epi32(low, widen(sums.low, ones));
+		high = _mm256_add_epi32(high, widen(sums.high, ones));
+		chunk->low = _mm256_sub_epi16(zero, sums.low);
+		chunk->high = _mm256_sub_epi16(zero, sums.high);
 	}
+	starts->total.low = low;
+	starts->total.high = high;
 }
 
 /* The empty asm keeps the order of a group's additions: gcc would first make all products and spill them. */
@@ -99,18 +123,21 @@ static void find_starts(const int8_t *w, size_t groups, struct starts *starts)
 	}
 #define WIDEN(t)                                                                                                       \
 	if (tokens > t) {                                                                                              \
-		a##t = _mm256_add_epi32(a##t, widen(c##t));                                                            \
-		b##t = _mm256_add_epi32(b##t, widen(d##t));                                                            \
+		a##t = _mm256_add_epi32(a##t, widen(c##t, ones));                                                      \
+		b##t = _mm256_add_epi32(b##t, widen(d##t, ones));                                                      \
 	}
 #define ADD_CHUNK(count)                                                                                               \
 	do {                                                                                                           \
+		__m256i ones;                                                                                          \
 		EACH_TOKEN(START)                                                                                      \
 		_Pragma("GCC unroll 4") for (size_t g = 0; g < (count); g++)                                           \
 		{                                                                                                      \
 			__m256i u = _mm256_loadu_si256((const __m256i *)(w + g * 64));                                 \
 			__m256i v = _mm256_loadu_si256((const __m256i *)(w + g * 64 + 32));                            \
+			__asm__("" : "+x"(u), "+x"(v));                                                                \
 			EACH_TOKEN(ADD)                                                                                \
 		}                                                                                                      \
+		ones = load_ones();                                                                                    \
 		EACH_TOKEN(WIDEN)                                                                                      \
 	} while (0)
 
@@ -159,6 +186,10 @@ const struct kernels kernels_avx2 = {
 	f32_linear,
 	f32_product,
 	f32_exponentials,
+	f32_product_pairs,
+	f32_largest,
+	f32_pairs,
+	f32_weights,
 	f32_gelu,
 	f32_add_norm,
 };

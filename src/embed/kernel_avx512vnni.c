@@ -9,11 +9,13 @@
 
 #include "embed/kernels.h"
 
-#define LANES       16
-#define VECTORS_MAX 4
-#define DOT_ROWS    4
-#define vec_min     _mm512_min_ps
-#define vec_max     _mm512_max_ps
+#define LANES                      16
+#define VECTORS_MAX                4
+#define DOT_ROWS                   4
+#define vec_min                    _mm512_min_ps
+#define vec_max                    _mm512_max_ps
+#define ivec_max(a, b)             ((ivec)_mm512_max_epi32((__m512i)(a), (__m512i)(b)))
+#define ivec_add_pairs(sums, x, y) ((ivec)_mm512_dpwssd_epi32((__m512i)(sums), (__m512i)(x), (__m512i)(y)))
 
 #ifdef __clang__
 #pragma clang attribute push(                                                                                          \
@@ -134,9 +136,15 @@ INLINED void tiles(const struct linear_i8 *l, const struct rows_u8 *x, size_t ou
 	const int blocks)
 {
 	size_t count = (x->count + TOKENS_MAX - 1) / TOKENS_MAX;
+	size_t lines = (size_t)blocks * (kernel_round_up(l->in, KERNEL_GROUP) / KERNEL_GROUP);
+	size_t share = (lines + count - 1) / count;
+	const int8_t *next = l->values + output / KERNEL_BLOCK * (lines / (size_t)blocks) * 64 + lines * 64;
 
 	for (size_t i = 0; i < count; i++) {
 		size_t row = x->count * i / count;
+
+		for (size_t line = 0; line < share; line++, next += 64)
+			_mm_prefetch((const char *)next, _MM_HINT_T0);
 
 		switch (x->count * (i + 1) / count - row) {
 			TILE_OF(1);
@@ -174,6 +182,10 @@ const struct kernels kernels_avx512vnni = {
 	f32_linear,
 	f32_product,
 	f32_exponentials,
+	f32_product_pairs,
+	f32_largest,
+	f32_pairs,
+	f32_weights,
 	f32_gelu,
 	f32_add_norm,
 };

@@ -6,11 +6,13 @@
 
 #include "embed/kernels.h"
 
-#define LANES       8
-#define VECTORS_MAX 2
-#define DOT_ROWS    2
-#define vec_min     _mm256_min_ps
-#define vec_max     _mm256_max_ps
+#define LANES                      8
+#define VECTORS_MAX                2
+#define DOT_ROWS                   2
+#define vec_min                    _mm256_min_ps
+#define vec_max                    _mm256_max_ps
+#define ivec_max(a, b)             ((ivec)_mm256_max_epi32((__m256i)(a), (__m256i)(b)))
+#define ivec_add_pairs(sums, x, y) ((ivec)_mm256_dpwssd_avx_epi32((__m256i)(sums), (__m256i)(x), (__m256i)(y)))
 
 #ifdef __clang__
 #pragma clang attribute push(__attribute__((target("avx2,fma,avxvnni"))), apply_to = function)
@@ -79,6 +81,10 @@ const struct kernels kernels_avxvnni = {
 	f32_linear,
 	f32_product,
 	f32_exponentials,
+	f32_product_pairs,
+	f32_largest,
+	f32_pairs,
+	f32_weights,
 	f32_gelu,
 	f32_add_norm,
 };

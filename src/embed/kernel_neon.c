@@ -105,6 +105,10 @@ const struct kernels kernels_neon = {
 	f32_linear,
 	f32_product,
 	f32_exponentials,
+	f32_product_pairs,
+	f32_largest,
+	f32_pairs,
+	f32_weights,
 	f32_gelu,
 	f32_add_norm,
 };

@@ -61,6 +61,10 @@ const struct kernels kernels_scalar = {
 	f32_linear,
 	f32_product,
 	f32_exponentials,
+	f32_product_pairs,
+	f32_largest,
+	f32_pairs,
+	f32_weights,
 	f32_gelu,
 	f32_add_norm,
 };

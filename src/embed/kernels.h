@@ -28,19 +28,27 @@
  * AVX-512 VNNI multiplies with a group of activations. Missing outputs and inputs are 0. Rows of activations are padded
  * to a whole group; what the padding holds does not matter.
  *
+ * Pairs. An element of 32 bits is two signed numbers of 16, the first in the low half. A product of matrices of pairs
+ * multiplies elements by both and adds, which one instruction does where there is one; sums are exact in 32 bits, and it is
+ * the caller's care that they fit. Attention's weights are whole numbers of at most KERNEL_WEIGHTS_MAX together, so that
+ * they fit with values up to KERNEL_VALUE_MAX (attention.c).
+ *
  * Threads: none of it shares anything. */
 #ifndef CS_EMBED_KERNELS_H
 #define CS_EMBED_KERNELS_H
 
 #include "base/slice.h"
 
-#define KERNEL_BLOCK    16
-#define KERNEL_GROUP    4
-#define KERNEL_IN_MAX   16384
-#define KERNEL_ALIGN    64 /* of packed weights */
-#define KERNEL_CHUNK    16 /* inputs: four groups */
-#define KERNEL_PAIR_MAX 128
-#define KERNEL_LANE_MAX 255
+#define KERNEL_BLOCK       16
+#define KERNEL_GROUP       4
+#define KERNEL_IN_MAX      16384
+#define KERNEL_ALIGN       64 /* of packed weights */
+#define KERNEL_CHUNK       16 /* inputs: four groups */
+#define KERNEL_PAIR_MAX    128
+#define KERNEL_LANE_MAX    255
+
+#define KERNEL_WEIGHTS_MAX 262144 /* times KERNEL_VALUE_MAX < 2^31 */
+#define KERNEL_VALUE_MAX   8191
 
 /* A linear layer with 8-bit weights; arrays hold `out` rounded up to whole blocks. */
 struct linear_i8 {
@@ -77,6 +85,22 @@ struct product {
 	const float *left, *right;
 	size_t left_stride, right_stride;
 	size_t rows, inner, columns;
+	const float *factors; /* NULL, or what each row of the product is multiplied by */
+};
+
+/* The same over pairs. */
+struct product_pairs {
+	const int32_t *left, *right;
+	size_t left_stride, right_stride;
+	size_t rows, inner, columns;
+	const float *factors;
+};
+
+/* Scores of queries (rows) against `count` keys; overwritten. A row has room for 16 more, rounded up to even. */
+struct weights {
+	float *scores;
+	size_t stride, rows, count;
+	float scale;
 };
 
 struct kernels {
@@ -89,6 +113,16 @@ struct kernels {
 	void (*product)(const struct product *, float *to, size_t to_stride);
 	/* x[i] = exp((x[i] - largest) * scale), not divided by its sum, which is returned. */
 	float (*exponentials)(float *x, size_t count, float scale);
+	void (*product_pairs)(const struct product_pairs *, float *to, size_t to_stride);
+	/* The largest magnitude; infinity or no number if there is one. */
+	float (*largest)(const struct rows_f32 *x, size_t width);
+	/* to[row][i] = the pair of factor * first[row][i] and factor * second[row][i], each rounded to within +-32767; rows of
+	 * both stand first->stride apart, those of `to` `width`. */
+	void (*pairs)(const struct rows_f32 *first, const float *second, size_t width, float factor, int32_t *to);
+	/* Exponentials, as above, times what brings the largest to at most 32767 and their sum to at most KERNEL_WEIGHTS_MAX,
+	 * as pairs of number i and number i + half, half of count rounded up; 0 stands behind the last. A row of `to` has
+	 * room as one of scores. Their sums; of a row with a score that is none, no finite number. */
+	void (*weights)(const struct weights *, int32_t *to, size_t to_stride, float *ret_sums);
 	void (*gelu)(float *x, size_t count);
 	/* x = LayerNorm(x + y) * weight + bias */
 	void (*add_norm)(float *x, const float *y, const float *weight, const float *bias, size_t count, float epsilon);

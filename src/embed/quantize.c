@@ -87,20 +87,20 @@ static size_t lay_out(struct model *m, const uint8_t *base)
 	return w.used;
 }
 
-/* Several f32 layers with the same inputs, stacked: query, key and value are one. */
+/* Several f32 layers with the same inputs, stacked: query, key and value are one, in which those of a head (`turn`
+ * outputs each) stand side by side. */
 struct stack {
 	const struct linear_f32 *parts[3];
-	size_t count;
+	size_t count, turn;
 };
 
 static const float *stack_row(const struct stack *s, size_t row, float *ret_bias)
 {
-	size_t part = 0;
+	const struct linear_f32 *part = s->parts[row / s->turn % s->count];
+	size_t at = row / (s->turn * s->count) * s->turn + row % s->turn;
 
-	while (row >= s->parts[part]->out)
-		row -= s->parts[part++]->out;
-	*ret_bias = s->parts[part]->bias[row];
-	return s->parts[part]->values + row * s->parts[part]->in;
+	*ret_bias = part->bias[at];
+	return part->values + at * part->in;
 }
 
 /* s[i], with their geometric mean brought to 1; an input that is never there or never used is left alone. */
@@ -317,11 +317,12 @@ static bool quantize_words(const struct model *to, const struct model *from, flo
 }
 
 static bool quantize_layer(const struct layer *to, const struct layer *from, float *const *largest, size_t hidden,
-	const struct channel *room)
+	size_t heads, const struct channel *room)
 {
-	const struct stack attention = {{&from->attention[0].f32, &from->attention[1].f32, &from->attention[2].f32}, 3};
-	const struct stack out = {{&from->attention_out.f32}, 1}, up = {{&from->up.f32}, 1},
-			   down = {{&from->down.f32}, 1};
+	const struct stack attention = {
+		{&from->attention[0].f32, &from->attention[1].f32, &from->attention[2].f32}, 3, hidden / heads};
+	const struct stack out = {{&from->attention_out.f32}, 1, 1}, up = {{&from->up.f32}, 1, 1},
+			   down = {{&from->down.f32}, 1, 1};
 
 	return quantize_linear(&to->attention[0].i8, &attention, largest[SITE_ATTENTION], room) &&
 	       quantize_linear(&to->attention_out.i8, &out, largest[SITE_ATTENTION_OUT], room) &&
@@ -348,7 +349,7 @@ static enum cs_status quantize_model(
 		 copy_norm(&to->embedding_norm, &from->embedding_norm, c->hidden);
 	for (uint32_t i = 0; finite && i < c->layers; i++)
 		finite = quantize_layer(
-			&to->layers[i], &from->layers[i], largest + (size_t)i * SITE_COUNT, c->hidden, &room);
+			&to->layers[i], &from->layers[i], largest + (size_t)i * SITE_COUNT, c->hidden, c->heads, &room);
 	free(floats);
 	return finite ? CS_OK
 		      : cs_fail(err, CS_VALIDATION, "a weight is not a finite number: the file is damaged or hostile");

@@ -17,7 +17,7 @@
  *     header     struct quantized_header, below; with a hash of itself and one of all that follows (XXH3, 64 bits)
  *     words      int8 [vocabulary][hidden]; f32 scale [vocabulary]
  *     f32        positions [positions][hidden], token type 0 [hidden], embedding norm weight and bias [hidden]
- *     a layer    query-key-value, attention output, up, down: each int8 weights packed as kernels.h says, then f32 scale,
+ *     a layer    query-key-value (head by head, its queries, keys and values), attention output, up, down: each int8 weights packed as kernels.h says, then f32 scale,
  *                sum, bias (outputs rounded up to 16) and smooth (inputs; 1 / s); then two norms, weight and bias
  *
  * There are no offsets in it: sizes follow from the header's counts, so that nothing in the file can point outside. A
@@ -33,7 +33,7 @@
 #include "embed/mapped.h"
 
 #define QUANTIZED_MAGIC   "CSINT8\r\n"
-#define QUANTIZED_VERSION 2
+#define QUANTIZED_VERSION 3
 
 struct quantized_header {
 	char magic[8];

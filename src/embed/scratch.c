@@ -24,6 +24,14 @@ void scratch_release(struct scratch *s)
 	*s = (struct scratch){0};
 }
 
+void *scratch_piece(char *block, size_t *used, size_t count, size_t size)
+{
+	size_t at = *used;
+
+	*used += kernel_round_up(count * size, KERNEL_ALIGN);
+	return block ? block + at : NULL;
+}
+
 void scratch_pool_init(struct scratch_pool *pool)
 {
 	*pool = (struct scratch_pool){0};

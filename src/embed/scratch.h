@@ -23,6 +23,9 @@ struct scratch {
 /* At least so many bytes, whose contents are undefined; false: no memory, and the scratch is none. */
 bool scratch_need(struct scratch *, size_t size);
 void scratch_release(struct scratch *);
+/* Gives out `count` things of `size` bytes within a block from *used on, each piece aligned as the block; while there is no block
+ * it measures, and returns NULL. */
+void *scratch_piece(char *block, size_t *used, size_t count, size_t size);
 
 struct scratch_pool {
 	pthread_mutex_t lock;

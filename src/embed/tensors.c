@@ -44,3 +44,18 @@ void tensor_copy_row(const struct tensor *t, size_t row, float *to)
 	for (size_t i = 0; i < columns; i++)
 		memcpy(&to[i], t->data + (i * rows + row) * sizeof *to, sizeof *to);
 }
+
+bool tensor_is_finite(const struct tensor *t)
+{
+	const uint32_t exponent = 0x7f800000; /* all ones: infinity or none */
+	bool finite = true;
+
+	assert(t->is_f32);
+	for (size_t at = 0; at + sizeof(uint32_t) <= t->size; at += sizeof(uint32_t)) {
+		uint32_t bits;
+
+		memcpy(&bits, t->data + at, sizeof bits);
+		finite &= (bits & exponent) != exponent;
+	}
+	return finite;
+}

@@ -43,5 +43,7 @@ bool tensor_values(const uint64_t *shape, uint32_t rank, uint64_t *ret_values);
 uint64_t tensor_rows(const struct tensor *);
 uint64_t tensor_columns(const struct tensor *);
 void tensor_copy_row(const struct tensor *, size_t row, float *to);
+/* Of an F32 tensor: no infinity in it, and nothing that is no number. Reads all of it. */
+bool tensor_is_finite(const struct tensor *);
 
 #endif

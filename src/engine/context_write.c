@@ -16,6 +16,7 @@ struct put_job {
 	size_t count;
 	struct slice *tags;                 /* framed, one a put */
 	struct vector_change *changes;      /* one a put; a row of 0: nothing was stored */
+	struct word_change *words;          /* the same */
 	struct context_put_result *results; /* the job's own, so that a failed commit touches none of the caller's */
 };
 
@@ -352,6 +353,7 @@ static enum cs_status store(
 		status = add_edges(txn, row, c, &result->relationships_created, err);
 	if (status == CS_OK)
 		status = store_vector(txn, &job->puts[i], judged, row, &job->changes[i], err);
+	job->words[i].row = row;
 	result->version = judged->stored.row_version + 1;
 	if (status != CS_OK)
 		txn->sql->broken = true;
@@ -388,6 +390,7 @@ static enum cs_status run_put(struct write_job *base, const struct write_txn *tx
 
 		*result = (struct context_put_result){0};
 		job->changes[i] = (struct vector_change){0};
+		job->words[i].row = 0;
 		result->status = put_one(txn, job, i, &result->error);
 		if (txn->sql->broken) {
 			*err = result->error;
@@ -402,8 +405,34 @@ static void publish(struct write_job *base)
 	struct put_job *job = (struct put_job *)base;
 
 	for (size_t i = 0; i < job->count; i++)
-		if (job->changes[i].row)
+		if (job->changes[i].row) {
 			vectors_publish(job->engine->vectors, &job->changes[i]);
+			words_publish(job->engine->words, &job->words[i]);
+		}
+}
+
+static enum cs_status prepare(struct put_job *job, struct arena *arena, struct cs_error *err)
+{
+	job->tags = arena_array(arena, job->count, sizeof *job->tags);
+	job->results = arena_array(arena, job->count, sizeof *job->results);
+	job->changes = arena_array(arena, job->count, sizeof *job->changes);
+	job->words = arena_array(arena, job->count, sizeof *job->words);
+	if (!job->tags || !job->results || !job->changes || !job->words)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < job->count; i++) {
+		const struct context *c = &job->puts[i].context;
+
+		job->tags[i] = filter_frame_tags(arena, c->tags, c->tag_count);
+		if (!job->tags[i].ptr)
+			return cs_fail_memory(err);
+	}
+	for (size_t i = 0; i < job->count; i++) {
+		const struct context *c = &job->puts[i].context;
+
+		job->words[i] = (struct word_change){.id = c->id, .text = c->words};
+		words_prepare(job->engine->words, &job->words[i]);
+	}
+	return CS_OK;
 }
 
 enum cs_status context_put(void *self, struct op *op, const struct context_put *puts, size_t count,
@@ -411,19 +440,13 @@ enum cs_status context_put(void *self, struct op *op, const struct context_put *
 {
 	struct put_job job = {
 		.job = {.run = run_put, .publish = publish}, .engine = self, .puts = puts, .count = count};
-	enum cs_status status;
+	enum cs_status status = prepare(&job, op->arena, err);
 
-	job.tags = arena_array(op->arena, count, sizeof *job.tags);
-	job.results = arena_array(op->arena, count, sizeof *job.results);
-	job.changes = arena_array(op->arena, count, sizeof *job.changes);
-	if (!job.tags || !job.results || !job.changes)
-		return cs_fail_memory(err);
-	for (size_t i = 0; i < count; i++) {
-		job.tags[i] = filter_frame_tags(op->arena, puts[i].context.tags, puts[i].context.tag_count);
-		if (!job.tags[i].ptr)
-			return cs_fail_memory(err);
-	}
+	if (status != CS_OK)
+		return status;
 	status = writer_run(job.engine->writer, op, &job.job, err);
+	for (size_t i = 0; i < count; i++)
+		word_change_release(&job.words[i]);
 	if (status == CS_OK && count)
 		memcpy(results, job.results, count * sizeof *results);
 	return status;

@@ -2,8 +2,8 @@
  *
  * Opening costs a directory, one connection, the schema's version and one look for what is due: a few milliseconds
  * whatever the file holds. There is no scan, no integrity check (engine_check does that when asked) and nothing is
- * loaded; the mirror of keys fills as they are used, that of vectors with the first search. Files are
- * made 0600 in a directory of 0700: what agents store is nobody else's business. */
+ * loaded; the mirror of keys fills as they are used, that of vectors with the first search, that of words when searches
+ * have made it worthwhile. Files are made 0600 in a directory of 0700: what agents store is nobody else's business. */
 #include "engine/engine.h"
 
 #include <errno.h>
@@ -103,6 +103,34 @@ static enum cs_status open_mirror(struct hot_keys **ret_keys, struct cs_error *e
 	return hot_keys_new(&options, ret_keys, err);
 }
 
+/* After a commit, when all its jobs have published: on the writer's thread. */
+static void on_settled(void *self)
+{
+	struct engine *engine = self;
+
+	bool changed = vectors_settle(engine->vectors); /* each job that changes a context tells the vectors */
+
+	words_settle(engine->words);
+	/* Last: who sees the new number sees everything else. */
+	if (changed)
+		atomic_fetch_add_explicit(&engine->generation, 1, memory_order_release);
+}
+
+static enum cs_status open_mirrors(struct engine *engine, struct cs_error *err)
+{
+	enum cs_status status = open_mirror(&engine->hot_keys, err);
+
+	if (status == CS_OK)
+		status = readers_new(engine->path, &engine->readers, err);
+	if (status == CS_OK)
+		status = vectors_new(engine->readers, &engine->vectors, err);
+	if (status == CS_OK)
+		status = tokenizers_new(&engine->tokenizers, err);
+	if (status == CS_OK)
+		status = words_new(engine->readers, engine->tokenizers, &engine->words, err);
+	return status;
+}
+
 enum cs_status engine_open(struct slice dir, struct engine **ret_engine, struct cs_error *err)
 {
 	struct engine *engine = calloc(1, sizeof *engine);
@@ -119,18 +147,14 @@ enum cs_status engine_open(struct slice dir, struct engine **ret_engine, struct 
 	if (status == CS_OK)
 		status = migrate(engine->path, err);
 	if (status == CS_OK)
-		status = open_mirror(&engine->hot_keys, err);
-	if (status == CS_OK)
-		status = readers_new(engine->path, &engine->readers, err);
-	if (status == CS_OK)
-		status = vectors_new(engine->readers, &engine->vectors, err);
+		status = open_mirrors(engine, err);
 	if (status == CS_OK)
 		status = writer_open(engine->path, &engine->writer, err);
 	if (status != CS_OK) {
 		engine_close(engine);
 		return status;
 	}
-	writer_on_settled(engine->writer, vectors_settle, engine->vectors);
+	writer_on_settled(engine->writer, on_settled, engine);
 	engine->key_hits = metric_series(METRIC_KEY_CACHE, S("hit"));
 	engine->key_misses = metric_series(METRIC_KEY_CACHE, S("miss"));
 	engine->collector = (struct metrics_collector){.collect = engine_collect, .self = engine};
@@ -144,13 +168,24 @@ void engine_close(struct engine *engine)
 	if (!engine)
 		return;
 	metrics_collector_remove(&engine->collector);
+	engine_warm_stop(engine);
+	words_stop(engine->words);
 	/* Readers first: the last connection to close folds the log into the file and removes it, and the writer may do
 	 * so. */
 	readers_free(engine->readers);
 	writer_close(engine->writer);
+	words_free(engine->words);
+	tokenizers_free(engine->tokenizers);
 	vectors_free(engine->vectors);
 	hot_keys_free(engine->hot_keys);
 	free(engine);
+}
+
+uint64_t context_generation(void *self)
+{
+	struct engine *engine = self;
+
+	return atomic_load_explicit(&engine->generation, memory_order_acquire);
 }
 
 struct context_port engine_contexts(struct engine *engine)
@@ -164,6 +199,7 @@ struct context_port engine_contexts(struct engine *engine)
 		.remove = context_remove,
 		.restore = context_restore,
 		.counts = context_counts,
+		.generation = context_generation,
 		.probe = context_probe,
 	};
 }
@@ -194,6 +230,16 @@ struct vector_port engine_vectors(struct engine *engine)
 void engine_set_vector_memory(struct engine *engine, uint64_t bytes_max)
 {
 	vectors_set_memory(engine->vectors, bytes_max);
+}
+
+void engine_set_word_memory(struct engine *engine, uint64_t bytes_max)
+{
+	words_set_memory(engine->words, bytes_max);
+}
+
+enum cs_status engine_load_words(struct engine *engine, const struct op *op, struct cs_error *err)
+{
+	return words_load(engine->words, op, err);
 }
 
 int engine_schema_version(void)

@@ -1,7 +1,7 @@
 /* What the engine shows of itself when /metrics is read: lengths, sizes, and memory of its mirrors and caches.
  *
- * Each part tells its own under its own lock, held for some hundred nanoseconds; the index of vectors, which commits and
- * loading hold for longer, is only tried. Files are asked for by two calls of stat. */
+ * Each part tells its own under its own lock, held for some hundred nanoseconds; the indexes of vectors and words, which commits
+ * and loading hold for longer, are only tried. Files are asked for by two calls of stat. */
 #include <sys/stat.h>
 
 #include "engine/parts.h"
@@ -26,7 +26,7 @@ void engine_collect(void *self)
 	struct hot_keys_stats keys;
 	struct readers_stats readers;
 	struct writer_stats writer;
-	uint64_t vectors, bytes;
+	uint64_t vectors, documents, bytes;
 
 	hot_keys_stats(engine->hot_keys, &keys);
 	set(METRIC_KEYS_CACHED, S(""), keys.keys);
@@ -43,5 +43,9 @@ void engine_collect(void *self)
 	if (vectors_try_memory(engine->vectors, &vectors, &bytes)) {
 		set(METRIC_VECTORS, S(""), vectors);
 		set(METRIC_MEMORY, S("vector_index"), bytes);
+	}
+	if (words_try_memory(engine->words, &documents, &bytes)) {
+		set(METRIC_WORDS, S(""), documents);
+		set(METRIC_MEMORY, S("word_index"), bytes);
 	}
 }

@@ -2,10 +2,13 @@
 #ifndef CS_ENGINE_PARTS_H
 #define CS_ENGINE_PARTS_H
 
+#include <pthread.h>
+
 #include "base/metrics.h"
 #include "engine/engine.h"
 #include "engine/readers.h"
 #include "engine/vectors.h"
+#include "engine/words.h"
 #include "engine/writer.h"
 #include "port/hot_keys.h"
 
@@ -15,9 +18,20 @@ struct engine {
 	struct readers *readers;
 	struct hot_keys *hot_keys;
 	struct vectors *vectors;
+	struct tokenizers *tokenizers;
+	struct words *words;
+	struct {
+		pthread_t thread;
+		bool started;
+		atomic_bool stopping;
+	} warm;                          /* warm.c */
+	atomic_uint_fast64_t generation; /* of the contexts; port/context.h says when it grows */
 	struct metric_series *key_hits, *key_misses;
 	struct metrics_collector collector;
 };
+
+/* warm.c: ends what engine_warm began. Before the readers are freed. */
+void engine_warm_stop(struct engine *engine);
 
 /* engine_metrics.c: sets the engine's gauges; self is the engine. */
 void engine_collect(void *self);
@@ -32,6 +46,7 @@ enum cs_status context_list(void *self, struct op *, const struct context_filter
 enum cs_status context_history(void *self, struct op *, struct slice id, struct context_history_entry **ret_entries,
 	size_t *ret_count, struct cs_error *);
 enum cs_status context_counts(void *self, struct op *, struct context_counts *, struct cs_error *);
+uint64_t context_generation(void *self);
 enum cs_status context_probe(void *self, struct op *, struct cs_error *);
 enum cs_status context_remove(void *self, struct op *, const struct context_remove *, struct cs_error *);
 enum cs_status context_restore(void *self, struct op *, struct slice id, struct cs_error *);

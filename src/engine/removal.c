@@ -147,6 +147,7 @@ struct removal_job {
 	const struct context_remove *remove;
 	struct slice id;
 	struct vector_change change;
+	struct word_change words;
 };
 
 static enum cs_status missing(struct slice id, const char *what, struct cs_error *err)
@@ -190,8 +191,31 @@ static enum cs_status run_remove(struct write_job *base, const struct write_txn 
 	else
 		status = hide(txn, job->remove, &found, err);
 	job->change = (struct vector_change){.kind = VECTOR_GONE, .row = found.row};
+	job->words = (struct word_change){.row = found.row, .gone = true};
 	if (status == CS_OK)
 		status = audit(txn, base->op, actions[job->remove->how], job->id, job->remove->reason, err);
+	return status;
+}
+
+/* The words that were taken out of the index when the context was hidden. */
+static enum cs_status bring_back_words(const struct write_txn *txn, struct arena *arena, int64_t row, struct slice id,
+	struct word_change *ret_change, struct cs_error *err)
+{
+	static const char text[] = "SELECT words FROM documents WHERE row = ?1";
+	struct slice words = {0};
+	sqlite3_stmt *stmt = NULL;
+	bool found;
+	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
+
+	if (status != CS_OK)
+		return status;
+	sql_bind_i64(stmt, 1, row);
+	status = sql_step(txn->sql, stmt, &found, err);
+	if (status == CS_OK && found && !sql_copy(stmt, 0, arena, &words))
+		status = cs_fail_memory(err);
+	sql_finish(stmt);
+	if (status == CS_OK)
+		*ret_change = (struct word_change){.row = row, .id = id, .text = words};
 	return status;
 }
 
@@ -207,6 +231,8 @@ static enum cs_status run_restore(struct write_job *base, const struct write_txn
 	if (!there || found.hidden == CONTEXT_LIVE || found.purge_at <= txn->now_ms)
 		return missing(job->id, "removed context", err);
 	status = vector_bring_back(job->engine->vectors, txn, base->op->arena, found.row, job->id, &job->change, err);
+	if (status == CS_OK)
+		status = bring_back_words(txn, base->op->arena, found.row, job->id, &job->words, err);
 	if (status != CS_OK)
 		return status;
 	status = set_hidden(txn, found.row, CONTEXT_LIVE, WRITER_NEVER, err);
@@ -222,6 +248,7 @@ static void publish(struct write_job *base)
 	struct removal_job *job = (struct removal_job *)base;
 
 	vectors_publish(job->engine->vectors, &job->change);
+	words_publish(job->engine->words, &job->words);
 }
 
 enum cs_status context_remove(void *self, struct op *op, const struct context_remove *remove, struct cs_error *err)

@@ -4,17 +4,14 @@
  * more than half of the time of a search whose words stand everywhere. Matches come in the order of their rows, and so
  * do the lengths in their table (context_words_docsize, see sqlite.org/fts5.html, section 9.5), so here a cursor walks
  * beside the matches. Where it would have to step over many rows, because matches are few or a filter drops most, it
- * searches instead. Remembering lengths in memory was weighed: they change with every commit, and walking costs a
- * thirtieth of a microsecond a row.
+ * searches instead. This is how a filtered search and one before the words are in memory are scored; the others come
+ * from the word index (words.h).
  *
  * A scorer lives as long as its query: FTS5 keeps it (xSetAuxdata) and frees it. */
 #include "engine/text_score.h"
 
-#include <math.h>
 #include <stdlib.h>
 
-#define K1       1.2
-#define B        0.75
 #define STEP_MAX 16 /* rows stepped over before a search is cheaper */
 
 static const char lengths_text[] = "SELECT id, sz FROM context_words_docsize WHERE id >= ?1 ORDER BY id";
@@ -27,13 +24,13 @@ struct scorer {
 	double weights[]; /* of each word: the rarer, the more */
 };
 
-fts5_api *text_api(struct sql *sql)
+fts5_api *text_api(sqlite3 *db)
 {
 	/* FTS5 hands it out through a pointer bound to a query (sqlite.org/fts5.html, section 7). */
 	fts5_api *api = NULL;
 	sqlite3_stmt *stmt = NULL;
 
-	if (sqlite3_prepare_v2(sql->db, "SELECT fts5(?1)", -1, &stmt, NULL) == SQLITE_OK) {
+	if (sqlite3_prepare_v2(db, "SELECT fts5(?1)", -1, &stmt, NULL) == SQLITE_OK) {
 		sqlite3_bind_pointer(stmt, 1, &api, "fts5_api_ptr", NULL);
 		sqlite3_step(stmt);
 	}
@@ -69,9 +66,7 @@ static int weigh(const Fts5ExtensionApi *api, Fts5Context *match, struct scorer 
 		sqlite3_int64 with = 0;
 
 		code = api->xQueryPhrase(match, i, &with, count_row);
-		scorer->weights[i] = log(((double)(rows - with) + 0.5) / ((double)with + 0.5));
-		if (scorer->weights[i] <= 0)
-			scorer->weights[i] = 1e-6;
+		scorer->weights[i] = bm25_weight(rows, with);
 	}
 	return code;
 }
@@ -152,7 +147,7 @@ static int score_row(const Fts5ExtensionApi *api, Fts5Context *match, struct sco
 
 	if (code != SQLITE_OK)
 		return code;
-	norm = K1 * (1 - B + B * length / scorer->average);
+	norm = bm25_norm(length, scorer->average);
 	for (int i = 0; i < scorer->words; i++) {
 		Fts5PhraseIter place;
 		int column, offset;
@@ -163,7 +158,7 @@ static int score_row(const Fts5ExtensionApi *api, Fts5Context *match, struct sco
 			return code;
 		for (; column >= 0; api->xPhraseNext(match, &place, &column, &offset))
 			times++;
-		score += scorer->weights[i] * (times * (K1 + 1) / (times + norm));
+		score += bm25_part(scorer->weights[i], times, norm);
 	}
 	*ret_score = score;
 	return SQLITE_OK;
@@ -190,7 +185,7 @@ static void text_score(
 
 enum cs_status text_score_register(struct sql *sql, struct cs_error *err)
 {
-	fts5_api *api = text_api(sql);
+	fts5_api *api = text_api(sql->db);
 	int code = api ? api->xCreateFunction(api, "text_score", NULL, text_score, NULL) : SQLITE_ERROR;
 
 	return code == SQLITE_OK ? CS_OK : sql_fail(sql, code, err);

@@ -1,10 +1,13 @@
-/* Search by words, on FTS5.
+/* Search by words: in memory where it can be, else on FTS5.
  *
  * The query is split by the index's own tokenizer, so that it has the words the index has; each distinct word is quoted
  * and they are joined with OR. Nothing of what the user typed is query syntax.
  *
- * One pass over the matches gives everything: rows that pass the filter are counted, scored and offered to a heap of
- * offset + limit entries. FTS5's own ORDER BY rank sorts all matches and cannot count them; a second statement for the
+ * An unfiltered search by score is answered by the mirror of words once that is loaded (words.h), without a visit to the
+ * file. What follows is about FTS5, which answers all others, with the same scores and totals.
+ *
+ * One pass over the matches gives everything: rows that pass the filter are counted and scored, and the best offset + limit
+ * of them kept (best.h). FTS5's own ORDER BY rank sorts all matches and cannot count them; a second statement for the
  * count would do the matching twice. Scores are BM25's (text_score.h). Equal scores: the newer row first.
  *
  * Cost: a fifth of a microsecond for each match, and half as much for each further word in it. The deadline is looked
@@ -23,16 +26,14 @@ struct word {
 	struct slice stem;
 };
 
-struct words {
+struct words_of_query {
 	struct arena *arena;
 	struct slice text;
 	struct word *items;
 	uint32_t *slots; /* open addressing: index + 1 into items */
-	size_t count;
+	size_t count, room, slot_count;
 	enum cs_status status;
 };
-
-#define WORD_SLOTS (TEXT_WORDS_MAX * 4)
 
 static uint32_t hash_bytes(struct slice text)
 {
@@ -46,15 +47,15 @@ static uint32_t hash_bytes(struct slice text)
 /* Called for each token, its bytes and where in the text it came from. */
 static int on_token(void *self, int flags, const char *token, int length, int start, int end)
 {
-	struct words *w = self;
+	struct words_of_query *w = self;
 	struct slice stem = {token, (size_t)length};
-	uint32_t at = hash_bytes(stem) % WORD_SLOTS;
+	uint32_t at = hash_bytes(stem) & (uint32_t)(w->slot_count - 1);
 
 	(void)flags;
-	for (; w->slots[at]; at = (at + 1) % WORD_SLOTS)
+	for (; w->slots[at]; at = (at + 1) & (uint32_t)(w->slot_count - 1))
 		if (slice_eq(w->items[w->slots[at] - 1].stem, stem))
 			return SQLITE_OK;
-	if (w->count == TEXT_WORDS_MAX) {
+	if (w->count == w->room) {
 		w->status = CS_LIMIT_EXCEEDED;
 		return SQLITE_DONE;
 	}
@@ -66,37 +67,25 @@ static int on_token(void *self, int flags, const char *token, int length, int st
 	return SQLITE_OK;
 }
 
-static int tokenize(struct sql *sql, struct words *words)
+/* A word and what parts it from the next take two bytes at least. */
+static enum cs_status split(struct tokenizers *tokenizers, struct arena *arena, struct slice text,
+	struct words_of_query *ret_words, struct cs_error *err)
 {
-	static const char *arguments[] = {"unicode61", "remove_diacritics", "2"};
-	fts5_api *api = text_api(sql);
-	fts5_tokenizer module;
-	Fts5Tokenizer *tokenizer;
-	void *user;
-	int code = api ? api->xFindTokenizer(api, "porter", &user, &module) : SQLITE_ERROR;
-
-	if (code == SQLITE_OK)
-		code = module.xCreate(user, arguments, 3, &tokenizer);
-	if (code != SQLITE_OK)
-		return code;
-	code = module.xTokenize(tokenizer, words, FTS5_TOKENIZE_QUERY, words->text.ptr, (int)words->text.len, on_token);
-	module.xDelete(tokenizer);
-	return code == SQLITE_DONE ? SQLITE_OK : code;
-}
-
-static enum cs_status split(
-	struct sql *sql, struct arena *arena, struct slice text, struct words *ret_words, struct cs_error *err)
-{
-	struct words words = {.arena = arena, .text = text};
+	struct words_of_query words = {.arena = arena, .text = text, .slot_count = 16};
 	int code;
 
-	words.items = arena_array(arena, TEXT_WORDS_MAX, sizeof *words.items);
-	words.slots = arena_array(arena, WORD_SLOTS, sizeof *words.slots);
+	words.room = text.len / 2 + 1 < TEXT_WORDS_MAX ? text.len / 2 + 1 : TEXT_WORDS_MAX;
+	while (words.slot_count < words.room * 2)
+		words.slot_count *= 2;
+	words.items = arena_alloc(arena, words.room * sizeof *words.items);
+	words.slots = arena_array(arena, words.slot_count, sizeof *words.slots);
 	if (!words.items || !words.slots || text.len > INT32_MAX)
 		return cs_fail_memory(err);
-	code = text.len ? tokenize(sql, &words) : SQLITE_OK;
+	code = tokenizers_run(tokenizers, text, on_token, &words);
+	if (code == SQLITE_NOMEM)
+		return cs_fail_memory(err);
 	if (code != SQLITE_OK)
-		return sql_fail(sql, code, err);
+		return cs_fail(err, CS_STORAGE, "the query cannot be split into words: %s", sqlite3_errstr(code));
 	if (words.status != CS_OK)
 		return cs_fail(err, CS_LIMIT_EXCEEDED, "the query has more than %d different words; ask with fewer",
 			TEXT_WORDS_MAX);
@@ -105,7 +94,7 @@ static enum cs_status split(
 }
 
 /* "one" OR "two": words hold letters and digits only, so there is nothing to escape. */
-static struct slice match_expression(struct arena *arena, const struct words *words)
+static struct slice match_expression(struct arena *arena, const struct words_of_query *words)
 {
 	size_t length = 0;
 	char *text, *at;
@@ -130,86 +119,6 @@ static struct slice match_expression(struct arena *arena, const struct words *wo
 	return slice_of(text, (size_t)(at - text));
 }
 
-/* The best of all: a heap with the worst of those kept on top. */
-
-struct match {
-	int64_t row;
-	int64_t created_at;
-	double score;
-};
-
-struct best {
-	struct match *heap;
-	size_t count, room;
-	enum text_order order;
-};
-
-/* Does a come before b in the result? */
-static bool before(enum text_order order, const struct match *a, const struct match *b)
-{
-	if (order == TEXT_BY_DATE && a->created_at != b->created_at)
-		return a->created_at > b->created_at;
-	if (order == TEXT_BY_SCORE && a->score != b->score)
-		return a->score > b->score;
-	return a->row > b->row;
-}
-
-static void sift_down(struct best *best, size_t at)
-{
-	struct match moved = best->heap[at];
-
-	for (;;) {
-		size_t child = 2 * at + 1;
-
-		if (child >= best->count)
-			break;
-		if (child + 1 < best->count && before(best->order, &best->heap[child], &best->heap[child + 1]))
-			child++;
-		if (!before(best->order, &moved, &best->heap[child]))
-			break;
-		best->heap[at] = best->heap[child];
-		at = child;
-	}
-	best->heap[at] = moved;
-}
-
-static void sift_up(struct best *best, size_t at)
-{
-	struct match moved = best->heap[at];
-
-	while (at > 0 && before(best->order, &best->heap[(at - 1) / 2], &moved)) {
-		best->heap[at] = best->heap[(at - 1) / 2];
-		at = (at - 1) / 2;
-	}
-	best->heap[at] = moved;
-}
-
-static void offer(struct best *best, const struct match *match)
-{
-	if (best->count < best->room) {
-		best->heap[best->count++] = *match;
-		sift_up(best, best->count - 1);
-	} else if (best->room && before(best->order, match, &best->heap[0])) {
-		best->heap[0] = *match;
-		sift_down(best, 0);
-	}
-}
-
-/* Best first. Afterwards the heap is a sorted array. */
-static void sort(struct best *best)
-{
-	size_t count = best->count;
-
-	while (best->count > 1) {
-		struct match worst = best->heap[0];
-
-		best->heap[0] = best->heap[--best->count];
-		sift_down(best, 0);
-		best->heap[best->count] = worst;
-	}
-	best->count = count;
-}
-
 /* Searching. */
 
 static struct slice statement_text(struct arena *arena, const struct filter *filter, enum text_order order)
@@ -226,14 +135,15 @@ static struct slice statement_text(struct arena *arena, const struct filter *fil
 		SLICE_ARG(buffer_slice(&filter->sql)));
 }
 
-static enum cs_status walk(
-	struct sql *sql, sqlite3_stmt *stmt, struct best *best, struct text_result *result, struct cs_error *err)
+static enum cs_status walk(struct sql *sql, sqlite3_stmt *stmt, struct best *best, struct text_result *result,
+	int64_t *ret_last_row, struct cs_error *err)
 {
 	bool row = true;
 	enum cs_status status = CS_OK;
 
+	*ret_last_row = 0;
 	while (status == CS_OK) {
-		struct match match;
+		struct match match = {0};
 
 		status = sql_step(sql, stmt, &row, err);
 		if (status != CS_OK || !row)
@@ -244,31 +154,27 @@ static enum cs_status walk(
 		result->total++;
 		if (match.score > result->top_score)
 			result->top_score = match.score;
-		offer(best, &match);
+		best_offer(best, &match);
+		*ret_last_row = match.row;
 	}
 	return status;
 }
 
-static enum cs_status find_matches(struct sql *sql, struct arena *arena, const struct text_query *query,
-	struct slice expression, struct best *best, struct text_result *result, struct cs_error *err)
+static enum cs_status find_matches(struct sql *sql, struct arena *arena, const struct filter *filter,
+	struct slice expression, struct best *best, struct text_result *result, int64_t *ret_last_row,
+	struct cs_error *err)
 {
-	struct filter filter;
-	struct slice text = {0};
+	struct slice text = statement_text(arena, filter, best->order);
 	sqlite3_stmt *stmt = NULL;
-	enum cs_status status = filter_compile(&filter, arena, query->filter, 2, err);
+	enum cs_status status = text.ptr ? sql_prepare_once(sql, text, &stmt, err) : cs_fail_memory(err);
 
 	if (status == CS_OK) {
-		text = statement_text(arena, &filter, query->order);
-		status = text.ptr ? sql_prepare_once(sql, text, &stmt, err) : cs_fail_memory(err);
-	}
-	if (status == CS_OK) {
 		sql_bind_text(stmt, 1, expression);
-		status = filter_bind(&filter, sql, stmt, err);
+		status = filter_bind(filter, sql, stmt, err);
 	}
 	if (status == CS_OK)
-		status = walk(sql, stmt, best, result, err);
+		status = walk(sql, stmt, best, result, ret_last_row, err);
 	sqlite3_finalize(stmt);
-	filter_release(&filter);
 	return status;
 }
 
@@ -285,7 +191,7 @@ static enum cs_status name_hits(struct sql *sql, struct arena *arena, const stru
 		return cs_fail_memory(err);
 	status = sql_prepare(sql, text, &stmt, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++) {
-		const struct match *match = &best->heap[offset + i];
+		const struct match *match = &best->items[offset + i];
 		bool row;
 
 		sql_bind_i64(stmt, 1, match->row);
@@ -304,49 +210,114 @@ static enum cs_status name_hits(struct sql *sql, struct arena *arena, const stru
 	return status;
 }
 
-static enum cs_status search(struct sql *sql, struct arena *arena, const struct text_query *query,
-	struct text_result *result, struct cs_error *err)
+static enum cs_status search_file(struct engine *engine, const struct op *op, const struct filter *filter,
+	const struct words_of_query *words, size_t offset, struct best *best, struct text_result *result,
+	struct cs_error *err)
 {
-	struct words words = {0};
-	struct slice expression;
-	struct best best = {.room = query->offset + query->limit, .order = query->order};
-	enum cs_status status = split(sql, arena, query->text, &words, err);
+	struct slice expression = match_expression(op->arena, words);
+	int64_t last_row = 0;
+	struct sql *sql;
+	enum cs_status status = expression.ptr ? CS_OK : cs_fail_memory(err);
+
+	if (status == CS_OK)
+		status = readers_begin(engine->readers, op, &sql, err);
+	if (status != CS_OK)
+		return status;
+	status = find_matches(sql, op->arena, filter, expression, best, result, &last_row, err);
+	if (status == CS_OK) {
+		best_sort(best);
+		status = name_hits(sql, op->arena, best, offset, result, err);
+	}
+	readers_end(engine->readers, sql);
+	if (status == CS_OK && filter_is_empty(filter) && best->order == TEXT_BY_SCORE)
+		words_walked(engine->words, result->total, last_row);
+	return status;
+}
+
+static enum cs_status name_from_memory(const struct word_index *index, struct arena *arena, const struct best *best,
+	size_t offset, struct text_result *result, struct cs_error *err)
+{
+	size_t count = best->count > offset ? best->count - offset : 0;
+	struct text_hit *hits = arena_array(arena, count, sizeof *hits);
+
+	if (!hits)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < count; i++) {
+		const struct match *match = &best->items[offset + i];
+
+		hits[i] = (struct text_hit){arena_copy(arena, word_index_id(index, match->doc)), match->score};
+		if (!hits[i].id.ptr)
+			return cs_fail_memory(err);
+	}
+	result->hits = hits;
+	result->count = count;
+	return CS_OK;
+}
+
+static enum cs_status search_memory(const struct word_index *index, const struct op *op,
+	const struct words_of_query *words, size_t offset, struct best *best, struct text_result *result,
+	struct cs_error *err)
+{
+	struct slice *stems = arena_array(op->arena, words->count, sizeof *stems);
+	enum cs_status status;
+
+	if (!stems)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < words->count; i++)
+		stems[i] = words->items[i].stem;
+	status = word_index_search(index, op, stems, words->count, best, &result->total, &result->top_score, err);
+	if (status != CS_OK)
+		return status;
+	best_sort(best);
+	return name_from_memory(index, op->arena, best, offset, result, err);
+}
+
+static enum cs_status search(struct engine *engine, const struct op *op, const struct text_query *query,
+	const struct filter *filter, struct text_result *result, struct cs_error *err)
+{
+	const struct word_index *index = NULL;
+	struct words_of_query words = {0};
+	struct best best = {0};
+	enum cs_status status = split(engine->tokenizers, op->arena, query->text, &words, err);
 
 	if (status != CS_OK)
 		return status;
 	result->no_words = words.count == 0;
 	if (result->no_words)
 		return CS_OK;
-	expression = match_expression(arena, &words);
-	best.heap = malloc((best.room ? best.room : 1) * sizeof *best.heap);
-	if (!expression.ptr || !best.heap)
-		status = cs_fail_memory(err);
-	if (status == CS_OK)
-		status = find_matches(sql, arena, query, expression, &best, result, err);
-	if (status == CS_OK) {
-		sort(&best);
-		status = name_hits(sql, arena, &best, query->offset, result, err);
+	status = best_init(&best, query->offset + query->limit, query->order, err);
+	if (status != CS_OK)
+		return status;
+	if (filter_is_empty(filter) && query->order == TEXT_BY_SCORE)
+		index = words_begin(engine->words);
+	if (index) {
+		status = search_memory(index, op, &words, query->offset, &best, result, err);
+		words_end(engine->words);
+	} else {
+		status = search_file(engine, op, filter, &words, query->offset, &best, result, err);
 	}
-	free(best.heap);
+	best_release(&best);
 	return status;
 }
 
 enum cs_status text_search(
 	void *self, struct op *op, const struct text_query *query, struct text_result *ret_result, struct cs_error *err)
 {
-	struct engine *engine = self;
 	struct text_result result = {0};
-	struct sql *sql;
-	enum cs_status status;
+	struct filter filter;
+	enum cs_status status = op_check(op, err);
 
 	if (query->offset > TEXT_WINDOW_MAX || query->limit > TEXT_WINDOW_MAX - query->offset)
 		return cs_fail(err, CS_LIMIT_EXCEEDED, "a search gives its best %d matches; narrow it with filters",
 			TEXT_WINDOW_MAX);
-	status = readers_begin(engine->readers, op, &sql, err);
+	if (!op->may_wait)
+		return cs_fail(err, CS_WOULD_WAIT, "a search may wait for a commit");
 	if (status != CS_OK)
 		return status;
-	status = search(sql, op->arena, query, &result, err);
-	readers_end(engine->readers, sql);
+	status = filter_compile(&filter, op->arena, query->filter, 2, err);
+	if (status == CS_OK)
+		status = search(self, op, query, &filter, &result, err);
+	filter_release(&filter);
 	if (status == CS_OK)
 		*ret_result = result;
 	return status;

@@ -254,31 +254,6 @@ enum cs_status vector_search(void *self, struct op *op, const struct vector_quer
 
 /* Similarities of given contexts. */
 
-/* A row of 0: no such live context. */
-static enum cs_status find_rows(struct engine *engine, const struct op *op, const struct slice *ids, size_t count,
-	int64_t *rows, struct cs_error *err)
-{
-	static const char text[] = "SELECT row FROM contexts WHERE id = ?1 AND hidden = 0";
-	sqlite3_stmt *stmt = NULL;
-	struct sql *sql;
-	enum cs_status status = readers_begin(engine->readers, op, &sql, err);
-
-	if (status != CS_OK)
-		return status;
-	status = sql_prepare(sql, text, &stmt, err);
-	for (size_t i = 0; status == CS_OK && i < count; i++) {
-		bool row = false;
-
-		sql_bind_text(stmt, 1, ids[i]);
-		status = sql_step(sql, stmt, &row, err);
-		if (status == CS_OK)
-			rows[i] = row ? sqlite3_column_int64(stmt, 0) : 0;
-		sql_finish(stmt);
-	}
-	readers_end(engine->readers, sql);
-	return status;
-}
-
 static int by_number(const void *a, const void *b)
 {
 	const struct scan_hit *x = a, *y = b;
@@ -288,14 +263,19 @@ static int by_number(const void *a, const void *b)
 
 /* A search among these rows only, so that a similarity is the same to the last bit whichever way it was asked for. */
 static enum cs_status measure(const struct vectors_view *view, struct op *op, const float *vector,
-	const struct slice *ids, const int64_t *rows, size_t count, double *similarities, struct cs_error *err)
+	const struct slice *ids, size_t count, double *similarities, struct cs_error *err)
 {
+	int64_t *rows = arena_array(op->arena, count, sizeof *rows); /* 0: no such live context */
 	struct scan_query ask = {.vector = vector, .limit = count, .at_least = (float)VECTOR_NO_LIMIT};
 	struct scan_hit *hits = NULL;
 	size_t hit_count = 0;
 	uint64_t total;
 	enum cs_status status = CS_OK;
 
+	if (!rows)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < count; i++)
+		(void)vector_rows_find(view->rows, ids[i], &rows[i]);
 	if (view->scan && count)
 		status = scan_select(view->scan, op->arena, rows, count, &ask.selection, err);
 	if (status == CS_OK && ask.selection)
@@ -307,13 +287,8 @@ static enum cs_status measure(const struct vectors_view *view, struct op *op, co
 	for (size_t i = 0; i < count; i++) {
 		struct scan_hit key = {.number = rows[i]};
 		const struct scan_hit *hit = hit_count ? bsearch(&key, hits, hit_count, sizeof *hits, by_number) : NULL;
-		struct slice id;
 
-		/* A row number may have been given to another context meanwhile. */
-		if (hit && vector_rows_get(view->rows, rows[i], &id) && slice_eq(id, ids[i]))
-			similarities[i] = (double)hit->similarity;
-		else
-			similarities[i] = NAN;
+		similarities[i] = hit ? (double)hit->similarity : NAN;
 	}
 	return CS_OK;
 }
@@ -323,20 +298,14 @@ enum cs_status vector_similarities(void *self, struct op *op, const float *vecto
 {
 	struct engine *engine = self;
 	struct vectors_view view;
-	int64_t *rows = arena_array(op->arena, count, sizeof *rows);
 	bool same = true;
-	enum cs_status status;
+	enum cs_status status = vectors_begin(engine->vectors, op, &view, err);
 
-	if (!rows)
-		return cs_fail_memory(err);
-	status = find_rows(engine, op, ids, count, rows, err);
-	if (status == CS_OK)
-		status = vectors_begin(engine->vectors, op, &view, err);
 	if (status != CS_OK)
 		return status;
 	same = fits(&view, dimension);
 	if (same)
-		status = measure(&view, op, vector, ids, rows, count, ret_similarities, err);
+		status = measure(&view, op, vector, ids, count, ret_similarities, err);
 	vectors_end(engine->vectors);
 	return same ? status : refuse_dimension(engine, op, dimension, err);
 }

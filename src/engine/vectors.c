@@ -15,7 +15,7 @@
  *
  * Rejected: a log of changes replayed after loading (needs a ceiling, and a second path for the same change); loading
  * under the lock (100,000 vectors are most of a second without an acknowledgement); loading at opening (idle
- * memory, and start-up). Cost: 5 bytes a dimension and some 130 an entry. */
+ * memory, and start-up). Cost: 5 bytes a dimension and some 160 an entry. */
 #include "engine/vectors.h"
 
 #include <assert.h>
@@ -27,7 +27,7 @@
 
 #define CHUNK_ROWS      256
 #define CHUNK_BYTES_MAX (16u << 20)
-#define ENTRY_BYTES     130 /* number, scale, error, slots of both tables, id */
+#define ENTRY_BYTES     160 /* number, scale, error, slots of both tables, id */
 
 enum state { EMPTY, LOADING, READY };
 
@@ -203,14 +203,13 @@ static enum cs_status apply(struct vectors *v, const struct vector_change *chang
 	return cs_fail(err, CS_UNEXPECTED, "reset"); /* a failed mirror is dropped, which is what resetting is */
 }
 
-void vectors_settle(void *self)
+bool vectors_settle(struct vectors *v)
 {
-	struct vectors *v = self;
 	struct dropped old = {0};
 	struct cs_error err;
 
 	if (!v->first)
-		return;
+		return false;
 	pthread_rwlock_wrlock(&v->lock);
 	for (struct vector_change *change = v->first; change && v->state != EMPTY; change = change->next)
 		if (apply(v, change, &err) != CS_OK)
@@ -218,6 +217,7 @@ void vectors_settle(void *self)
 	pthread_rwlock_unlock(&v->lock);
 	v->first = v->last = NULL;
 	dropped_free(&old);
+	return true;
 }
 
 /* Loading. */
@@ -412,7 +412,7 @@ static bool is_ready(struct vectors *v, bool *ret_begun)
 }
 
 /* Until the mirror is READY, by this thread or another one. */
-static enum cs_status load(struct vectors *v, const struct op *op, struct cs_error *err)
+enum cs_status vectors_load(struct vectors *v, const struct op *op, struct cs_error *err)
 {
 	enum cs_status status = CS_OK;
 	bool ready, begun;
@@ -454,7 +454,7 @@ enum cs_status vectors_begin(
 			return CS_OK;
 		}
 		pthread_rwlock_unlock(&v->lock);
-		status = load(v, op, err);
+		status = vectors_load(v, op, err);
 		if (status != CS_OK)
 			return status;
 	}

@@ -52,13 +52,17 @@ CS_CHECKED enum cs_status vectors_reserve(
 /* The writer's thread, after the commit, in the order of the jobs. */
 void vectors_publish(struct vectors *vectors, struct vector_change *change);
 /* The writer's thread, when all jobs of a commit have published and before their callers wake (writer_on_settled). */
-void vectors_settle(void *vectors);
+/* False: there was no change, so the commit was about something else than contexts. */
+bool vectors_settle(struct vectors *vectors);
 
 /* What a search reads, complete and unchanging from vectors_begin to vectors_end. */
 struct vectors_view {
 	const struct scan *scan;        /* NULL: no vector was ever stored */
 	const struct vector_rows *rows; /* the live contexts */
 };
+
+/* Any thread: loads, if that is not done yet. Errors: as vectors_begin. */
+CS_CHECKED enum cs_status vectors_load(struct vectors *vectors, const struct op *op, struct cs_error *err);
 
 /* Any thread; loads first if need be. Be brief: commits wait. Do not ask the writer or a reader meanwhile. Errors:
  * CS_TIMEOUT (what was loaded until then is kept), CS_LIMIT_EXCEEDED (more vectors than memory allows), CS_STORAGE,

@@ -27,6 +27,10 @@ static bool weight_is_zero(struct slice parameters)
 static void read_accept(struct slice value, struct request_headers *h)
 {
 	h->has_accept = true;
+	if (slice_eq(value, S("application/json, text/event-stream"))) { /* as the transport pages spell it */
+		h->accepts_json = h->accepts_events = true;
+		return;
+	}
 	while (value.len > 0) {
 		struct slice range = slice_cut(&value, ',');
 		struct slice type = slice_trim(slice_cut(&range, ';'));
@@ -86,7 +90,8 @@ void headers_gather(const struct http_head *head, struct request_headers *ret_he
 
 bool headers_media_is(struct slice content_type, struct slice media_type)
 {
-	return slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), media_type);
+	return slice_eq(content_type, media_type) ||
+	       slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), media_type);
 }
 
 static int base64_digit(char c)

@@ -85,7 +85,8 @@ static bool is_loopback(const struct authority *a)
 {
 	if (a->bracketed)
 		return is_loopback_six(a->host);
-	return is_loopback_four(a->host) || slice_eq_nocase(a->host, S("localhost"));
+	return slice_eq(a->host, S("127.0.0.1")) || is_loopback_four(a->host) ||
+	       slice_eq_nocase(a->host, S("localhost"));
 }
 
 static bool matches(struct slice entry, const struct authority *a)

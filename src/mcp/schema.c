@@ -12,7 +12,8 @@
 
 #include "base/nearest.h"
 
-#define GIVEN_MAX 48 /* bytes of a value repeated in an error */
+#define FIELDS_MAX 32 /* of one object */
+#define GIVEN_MAX  48 /* bytes of a value repeated in an error */
 
 /* One step of a path: a member or, with a null pointer in name, an element. */
 struct step {
@@ -27,41 +28,30 @@ struct check {
 	struct schema_problems *problems;
 };
 
-static bool is_alnum(unsigned char c)
-{
-	return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z');
-}
+#define ID    1u /* letters, digits, '_' and '-' */
+#define DOT   2u
+#define WORD  4u /* letters, digits and '_' */
+#define START 8u /* letters and '_' */
 
-static bool is_agent_id(unsigned char c)
-{
-	return is_alnum(c) || c == '_' || c == '-';
-}
+static const uint8_t classes[256] = {
+	['A' ... 'Z'] = ID | WORD | START,
+	['a' ... 'z'] = ID | WORD | START,
+	['0' ... '9'] = ID | WORD,
+	['_'] = ID | WORD | START,
+	['-'] = ID,
+	['.'] = DOT,
+};
 
-static bool is_key(unsigned char c)
-{
-	return is_agent_id(c) || c == '.';
-}
-
-static bool is_word(unsigned char c)
-{
-	return is_alnum(c) || c == '_';
-}
-
-static bool is_word_start(unsigned char c)
-{
-	return is_word(c) && !(c >= '0' && c <= '9');
-}
-
-const struct field_pattern pattern_agent_id = {"^[a-zA-Z0-9_-]{1,64}$", is_agent_id, is_agent_id, 64};
-const struct field_pattern pattern_key = {"^[a-zA-Z0-9_.-]{1,128}$", is_key, is_key, 128};
-const struct field_pattern pattern_relation_type = {"^[A-Za-z_][A-Za-z0-9_]{0,63}$", is_word_start, is_word, 64};
+const struct field_pattern pattern_agent_id = {"^[a-zA-Z0-9_-]{1,64}$", ID, ID, 64};
+const struct field_pattern pattern_key = {"^[a-zA-Z0-9_.-]{1,128}$", ID | DOT, ID | DOT, 128};
+const struct field_pattern pattern_relation_type = {"^[A-Za-z_][A-Za-z0-9_]{0,63}$", START, WORD, 64};
 
 static bool pattern_fits(const struct field_pattern *pattern, struct slice text)
 {
-	if (text.len == 0 || text.len > pattern->length_max || !pattern->first((unsigned char)text.ptr[0]))
+	if (text.len == 0 || text.len > pattern->length_max || !(classes[(unsigned char)text.ptr[0]] & pattern->first))
 		return false;
 	for (size_t i = 1; i < text.len; i++)
-		if (!pattern->rest((unsigned char)text.ptr[i]))
+		if (!(classes[(unsigned char)text.ptr[i]] & pattern->rest))
 			return false;
 	return true;
 }
@@ -328,24 +318,37 @@ static const struct field *find_field(const struct field *fields, struct slice n
 	return NULL;
 }
 
-static uint32_t find_member(const struct json_doc *doc, uint32_t object, const char *name)
+/* Where each field's member is. Members are fewer than fields, so it is they that are looked up. Returns how many are
+ * none of the fields. */
+static uint32_t place_members(
+	const struct json_doc *doc, uint32_t object, const struct field *fields, uint32_t members[FIELDS_MAX])
 {
-	for (uint32_t child = json_first(doc, object); child != JSON_NONE; child = json_next(doc, object, child))
-		if (slice_is(json_key(doc, child), name))
-			return child;
-	return JSON_NONE;
+	uint32_t unknown = 0;
+
+	for (size_t i = 0; fields[i].name; i++) {
+		assert(i < FIELDS_MAX);
+		members[i] = JSON_NONE;
+	}
+	for (uint32_t child = json_first(doc, object); child != JSON_NONE; child = json_next(doc, object, child)) {
+		const struct field *field = find_field(fields, json_key(doc, child));
+
+		if (field)
+			members[field - fields] = child;
+		else
+			unknown++;
+	}
+	return unknown;
 }
 
 static void check_members(
 	struct check *check, const struct step *up, const struct field *fields, uint32_t object, bool open)
 {
-	uint32_t child, found = 0;
+	uint32_t members[FIELDS_MAX], unknown = place_members(check->doc, object, fields, members);
 
 	for (const struct field *field = fields; field->name; field++) {
+		uint32_t child = members[field - fields];
 		struct step step = {.up = up};
 
-		child = find_member(check->doc, object, field->name);
-		found += child != JSON_NONE;
 		if (child == JSON_NONE && !field->required)
 			continue;
 		step.name = slice_cstr(field->name);
@@ -354,10 +357,8 @@ static void check_members(
 		else if (field->required || json_type_of(check->doc, child) != JSON_NULL)
 			check_value(check, &step, field, child);
 	}
-	/* Keys differ, so nothing is unknown when as many were found as there are. */
-	if (object == JSON_NONE || found == check->doc->nodes[object].count)
-		return;
-	for (child = json_first(check->doc, object); child != JSON_NONE; child = json_next(check->doc, object, child)) {
+	for (uint32_t child = unknown ? json_first(check->doc, object) : JSON_NONE; child != JSON_NONE;
+		child = json_next(check->doc, object, child)) {
 		struct step step = {up, json_key(check->doc, child), 0};
 
 		if (find_field(fields, step.name))

@@ -30,8 +30,7 @@ enum field_kind {
 /* ^[first][rest]{0,length_max-1}$ over ASCII, with the same thing as a regular expression for the schema. */
 struct field_pattern {
 	const char *regex;
-	bool (*first)(unsigned char);
-	bool (*rest)(unsigned char);
+	uint8_t first, rest; /* classes of characters: bits of schema.c */
 	size_t length_max;
 };
 

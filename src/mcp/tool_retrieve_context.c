@@ -7,7 +7,11 @@
  * reads it whole.
  *
  * A cursor belongs to what decides ranking and matches: query, type, mode, filters, threshold, order, excluded sources,
- * ids. limit, max_tokens, explain and include_relationships may change from page to page. */
+ * ids. limit, max_tokens, explain and include_relationships may change from page to page.
+ *
+ * The query cache is looked at first, also on an event loop, where the question is only spelled and looked up: whether it
+ * makes sense was checked when it was answered. A remembered reply is the former one but for its backends and their
+ * timings, which name the cache. */
 #include <math.h>
 #include <xxhash.h>
 
@@ -15,11 +19,13 @@
 #include "store/contexts.h"
 #include "store/cursor.h"
 #include "store/filter.h"
+#include "store/query_cache.h"
 #include "store/retrieve.h"
 
 #define BYTES_PER_TOKEN 4
 #define ENVELOPE_BYTES  640 /* of the reply around its results, at most */
 #define TOKENS_MIN      256
+#define LOOP_REPLY_MAX  (16u << 10) /* a longer one is a worker's to write */
 
 _Static_assert(TOKENS_MIN *BYTES_PER_TOKEN > ENVELOPE_BYTES + 200, "the smallest budget holds the smallest excerpt");
 _Static_assert(RETRIEVE_LIMIT_DEFAULT == 10, "the default below says so");
@@ -117,7 +123,10 @@ const struct field retrieve_context_output[] = {
 	{.name = "next_cursor", .help = "There is more", .kind = FIELD_STRING},
 	{.name = "search_mode_used", .help = "hybrid, vector, text, ids or list", .kind = FIELD_STRING},
 	{.name = "backend_timings", .help = "Milliseconds by name", .kind = FIELD_OBJECT},
-	{.name = "backends_used", .help = "", .kind = FIELD_ARRAY, .items = &string_item},
+	{.name = "backends_used",
+		.help = "cache: answered before, and nothing has changed since",
+		.kind = FIELD_ARRAY,
+		.items = &string_item},
 	{.name = "degraded", .help = "What was missing", .kind = FIELD_ARRAY, .items = &string_item},
 	{.name = "truncated", .help = "max_tokens left something out", .kind = FIELD_BOOLEAN},
 	OUTPUT_FAILURE,
@@ -373,7 +382,24 @@ static void write_timing(struct json_writer *w, const char *name, int64_t elapse
 		json_key_f64(w, name, (double)(elapsed_ns / 1000) / 1000);
 }
 
-static void write_ways(struct json_writer *w, const struct retrieve_result *result)
+/* Where in the output stands what a remembered reply has of its own. */
+struct reply_parts {
+	size_t start, head_end, tail_start;
+};
+
+static void write_backends(struct json_writer *w, const struct retrieve_result *result, const char *backends)
+{
+	json_write_name(w, S("backend_timings"));
+	json_begin_object(w);
+	write_timing(w, "embed", result->embed_ns);
+	write_timing(w, "vector", result->vector_ns);
+	write_timing(w, "text", result->search_ns);
+	write_timing(w, "contexts", result->load_ns);
+	json_end_object(w);
+	json_key_raw(w, "backends_used", slice_cstr(backends));
+}
+
+static void write_ways(struct json_writer *w, const struct retrieve_result *result, struct reply_parts *parts)
 {
 	static const struct {
 		const char *mode, *backends;
@@ -386,14 +412,9 @@ static void write_ways(struct json_writer *w, const struct retrieve_result *resu
 	};
 
 	json_key_str(w, "search_mode_used", slice_cstr(ways[result->way].mode));
-	json_write_name(w, S("backend_timings"));
-	json_begin_object(w);
-	write_timing(w, "embed", result->embed_ns);
-	write_timing(w, "vector", result->vector_ns);
-	write_timing(w, "text", result->search_ns);
-	write_timing(w, "contexts", result->load_ns);
-	json_end_object(w);
-	json_key_raw(w, "backends_used", slice_cstr(ways[result->way].backends));
+	parts->head_end = w->out->len;
+	write_backends(w, result, ways[result->way].backends);
+	parts->tail_start = w->out->len;
 	json_write_name(w, S("degraded"));
 	json_begin_array(w);
 	for (size_t i = 0; i < result->degraded_count; i++)
@@ -419,7 +440,7 @@ static void write_message(struct json_writer *w, const struct question *question
 }
 
 static enum cs_status write_page(struct tool_call *call, const struct question *question,
-	const struct retrieve_result *result, struct cs_error *err)
+	const struct retrieve_result *result, struct reply_parts *parts, struct cs_error *err)
 {
 	struct json_writer *w = call->out;
 	struct cursor next = {.question = question->hash};
@@ -427,6 +448,7 @@ static enum cs_status write_page(struct tool_call *call, const struct question *
 	bool truncated;
 	size_t written;
 
+	parts->start = w->out->len;
 	json_begin_object(w);
 	json_key_bool(w, "success", true);
 	written = write_hits(w, question, result, &truncated);
@@ -439,20 +461,108 @@ static enum cs_status write_page(struct tool_call *call, const struct question *
 	json_key_u64(w, "total_count", result->total);
 	if (cursor.ptr)
 		json_key_str(w, "next_cursor", cursor);
-	write_ways(w, result);
+	write_ways(w, result, parts);
 	json_key_bool(w, "truncated", truncated);
 	write_message(w, question, result, written, truncated);
 	json_end_object(w);
 	return CS_OK;
 }
 
-enum cs_status retrieve_context_run(struct tool_call *call, struct cs_error *err)
+/* The question as the cache knows it: every argument but use_cache, in the table's order, null for one left out. Empty:
+ * not to be looked up. */
+static void spell_question(const struct tool_call *call, struct buffer *out)
+{
+	struct json_writer w = json_writer(out);
+
+	if (!call->store->queries || !call->store->contexts.generation ||
+		!arg_bool(call->doc, call->arguments, "use_cache", true))
+		return;
+	json_begin_array(&w);
+	for (const struct field *field = retrieve_context_input; field->name; field++) {
+		uint32_t node = arg_get(call->doc, call->arguments, field->name);
+
+		if (node == JSON_NONE || strcmp(field->name, "use_cache") == 0)
+			json_write_null(&w);
+		else
+			json_write_node(&w, call->doc, node);
+	}
+	json_end_array(&w);
+	if (out->failed)
+		buffer_clear(out);
+}
+
+/* True: the reply stands in the output. */
+static bool give_remembered(struct tool_call *call, struct slice question, uint64_t generation)
+{
+	int64_t start_ns = clock_mono_ns();
+	struct buffer *out = call->out->out;
+	struct json_writer timings = json_writer(out);
+	struct query_answer answer;
+	bool given;
+
+	if (!query_cache_get(call->store->queries, question, generation, &answer))
+		return false;
+	given = call->op->may_wait || answer.head.len + answer.tail.len <= LOOP_REPLY_MAX;
+	if (given) {
+		buffer_append(out, answer.head);
+		buffer_append(out, S(",\"backend_timings\":"));
+		json_begin_object(&timings);
+		write_timing(&timings, "cache", clock_mono_ns() - start_ns);
+		json_end_object(&timings);
+		buffer_append(out, S(",\"backends_used\":[\"cache\"]"));
+		buffer_append(out, answer.tail);
+		query_cache_count_hit(call->store->queries);
+	}
+	query_answer_release(&answer);
+	return given;
+}
+
+static void remember(
+	const struct tool_call *call, struct slice question, uint64_t generation, const struct reply_parts *parts)
+{
+	const struct buffer *out = call->out->out;
+
+	if (!out->failed)
+		query_cache_put(call->store->queries, question, generation,
+			slice_of(out->ptr + parts->start, parts->head_end - parts->start),
+			slice_of(out->ptr + parts->tail_start, out->len - parts->tail_start));
+}
+
+static enum cs_status find(struct tool_call *call, struct slice asked, uint64_t generation, struct cs_error *err)
 {
 	struct question question = {0};
 	struct retrieve_result result;
+	struct reply_parts parts = {0};
 	enum cs_status status = read_question(call, &question, err);
 
 	if (status == CS_OK)
 		status = retrieve_contexts(call->store, call->op, &question.request, &result, err);
-	return status != CS_OK ? status : write_page(call, &question, &result, err);
+	if (status == CS_OK)
+		status = write_page(call, &question, &result, &parts, err);
+	if (status == CS_OK && asked.len > 0 && !result.passing)
+		remember(call, asked, generation, &parts);
+	return status;
+}
+
+enum cs_status retrieve_context_run(struct tool_call *call, struct cs_error *err)
+{
+	struct buffer asked;
+	uint64_t generation = 0;
+	enum cs_status status = CS_OK;
+	bool given = false;
+
+	buffer_init(&asked, SIZE_MAX / 2);
+	spell_question(call, &asked);
+	if (asked.len > 0) {
+		generation = call->store->contexts.generation(call->store->contexts.self);
+		given = give_remembered(call, buffer_slice(&asked), generation);
+		if (!given && call->op->may_wait)
+			query_cache_count_miss(call->store->queries);
+	}
+	if (!given && !call->op->may_wait)
+		status = cs_fail(err, CS_WOULD_WAIT, "the answer is not in memory");
+	else if (!given)
+		status = find(call, buffer_slice(&asked), generation, err);
+	buffer_release(&asked);
+	return status;
 }

@@ -39,6 +39,7 @@ const struct tool tool_rows[] = {
 		.output = retrieve_context_output,
 		.read_only = true,
 		.idempotent = true,
+		.from_memory = true,
 		.least_role = ROLE_READER,
 		.run = retrieve_context_run,
 	},

@@ -35,6 +35,7 @@ static void on_closed(uv_handle_t *handle)
 	if (c->next)
 		c->next->previous = c->previous;
 	home->connection_count--;
+	atomic_fetch_sub(&home->load, 1);
 	atomic_fetch_sub(&home->server->open, 1);
 	metric_add(home->server->connections_metric, -1);
 	free(c);
@@ -486,6 +487,7 @@ void connection_accept(struct home *home, int fd, bool unix_socket)
 
 	if (!c) {
 		close(fd);
+		atomic_fetch_sub(&home->load, 1);
 		return;
 	}
 	c->home = home;

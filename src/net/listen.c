@@ -1,8 +1,9 @@
 /* Sockets to listen on.
  *
- * TCP: one socket per loop, SO_REUSEPORT, so that the kernel spreads connections and no loop wakes for another's. But
- * SO_REUSEPORT would also let a second server of the same user share the port in silence. So the first socket is bound
- * without it, which fails when anybody holds the port, and allows sharing afterwards, before the others come.
+ * TCP: one socket per loop, SO_REUSEPORT, so that no loop wakes for another's; who serves what was accepted is
+ * spread.c's to say. But SO_REUSEPORT would also let a second server of the same user share the port in silence. So the
+ * first socket is bound without it, which fails when anybody holds the port, and allows sharing afterwards, before the
+ * others come.
  *
  * Unix: an address holds 107 bytes of path, and data directories may be longer. The directory is opened, and the
  * address is /proc/self/fd/N/name. A socket file that nobody listens on is left over from a crash and replaced; one

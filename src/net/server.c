@@ -7,9 +7,11 @@
  * Too many open files: accepting rests until a connection of this loop closes, or the next tick, and who comes
  * meanwhile waits in the kernel's queue. That is why listeners are polled and accepted from here and not by uv_listen:
  * libuv gives a spare descriptor up for such moments, and once another thread has taken that it calls accept in a loop
- * that nothing ends. Drain is over for a home
- * when listeners, connections and exchanges that workers still hold are all back: after `done` no thread can reach the
- * server, and server_free needs no care. */
+ * that nothing ends.
+ *
+ * Drain is over for a home when no listener is open on any, so that none hands a connection over any more, and its
+ * connections and the exchanges that workers still hold are all back: after `done` no thread can reach the server, and
+ * server_free needs no care. */
 #include <assert.h>
 #include <errno.h>
 #include <sys/socket.h>
@@ -43,7 +45,7 @@ static void accept_waiting(struct listener *listener, int max)
 		int fd = accept4(listener->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
 
 		if (fd >= 0) {
-			connection_accept(listener->home, fd, listener == &listener->home->listeners[LISTENER_LOCAL]);
+			spread_accept(listener->home, fd, listener == &listener->home->listeners[LISTENER_LOCAL]);
 		} else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {
 			listener->resting = true;
 			uv_poll_stop(&listener->poll);
@@ -104,7 +106,7 @@ void home_check_drained(struct home *home)
 {
 	struct server *server = home->server;
 
-	if (!home->draining || home->drained || home->listener_count || home->connection_count || home->exchanges_out)
+	if (!home->complete || home->drained || home->listener_count || home->connection_count || home->exchanges_out)
 		return;
 	home->drained = true;
 	loop_off_tick(home->loop, home);
@@ -136,13 +138,30 @@ static void close_listeners(struct home *home)
 	}
 }
 
+void home_drain_connection(struct home *home, struct connection *c)
+{
+	if (home->server->drain_timeout_s == 0 && !c->sse)
+		connection_close(c);
+	else
+		connection_drain(c);
+}
+
+static void on_complete(struct loop_task *task)
+{
+	struct home *home = (struct home *)((char *)task - offsetof(struct home, complete_task));
+
+	home->complete = true;
+	home_check_drained(home);
+}
+
 static void on_drain(struct loop_task *task)
 {
 	struct home *home = (struct home *)((char *)task - offsetof(struct home, drain_task));
+	struct server *server = home->server;
 	struct connection *next;
 
 	home->draining = true;
-	home->drain_until_ns = clock_mono_ns() + home->server->drain_timeout_s * SECOND_NS;
+	home->drain_until_ns = clock_mono_ns() + server->drain_timeout_s * SECOND_NS;
 	/* Whoever is connected and has asked, accepted or not, is answered. */
 	for (size_t i = 0; i < LISTENERS; i++)
 		if (home->listeners[i].home)
@@ -150,12 +169,12 @@ static void on_drain(struct loop_task *task)
 	close_listeners(home);
 	for (struct connection *c = home->connections; c; c = next) {
 		next = c->next;
-		if (home->server->drain_timeout_s == 0 && !c->sse)
-			connection_close(c);
-		else
-			connection_drain(c);
+		home_drain_connection(home, c);
 	}
-	home_check_drained(home);
+	if (atomic_fetch_sub(&server->homes_open, 1) > 1)
+		return;
+	for (size_t i = 0; i < server->home_count; i++)
+		loop_post(server->homes[i].loop, &server->homes[i].complete_task);
 }
 
 void server_drain(struct server *server, int64_t timeout_s, void (*done)(void *self), void *self)
@@ -244,6 +263,7 @@ enum cs_status server_new(struct loop *const *loops, size_t loop_count, const st
 	server->handler = handler;
 	server->home_count = loop_count;
 	atomic_init(&server->homes_left, loop_count);
+	atomic_init(&server->homes_open, loop_count);
 	server->done_task.run = on_done;
 	server->connections_metric = metric_series(METRIC_CONNECTIONS, S(""));
 	server->streams_metric = metric_series(METRIC_STREAMS, S(""));
@@ -253,6 +273,7 @@ enum cs_status server_new(struct loop *const *loops, size_t loop_count, const st
 		home->server = server;
 		home->loop = loops[i];
 		home->drain_task.run = on_drain;
+		home->complete_task.run = on_complete;
 		buffer_init(&home->out, options->response_max + (1u << 20));
 		make_date(home);
 		loop_on_tick(home->loop, on_tick, home);

@@ -1,6 +1,6 @@
 /* What the files of the server share: its state per loop, and a connection.
  *
- * server.c     listeners' events, the tick, drain          listen.c   sockets, bound
+ * server.c     listeners' events, the tick, drain          listen.c   sockets, bound      spread.c   which loop
  * connection.c bytes in, framing, time-outs, closing       exchange.c the pool, bytes out        sse.c  event streams
  * Everything here belongs to the loop of its `home` and is touched on that thread only, but what struct sse locks. */
 #ifndef CS_NET_SERVER_INTERNAL_H
@@ -15,6 +15,7 @@
 #define POOL_BODY_BYTES (64u << 10) /* memory of a response that an exchange keeps */
 #define GATHERED_MAX    (32u << 10) /* bytes of pipelined responses that wait to leave together */
 #define JOINED_MAX      (16u << 10) /* a body up to this size is copied behind its head */
+#define SPREAD_FEW      100u        /* connections that keep to one loop */
 #define LINGER_NS       INT64_C(2000000000)
 #define REFUSED_MAX     128u /* connections over connections_max that are told so; further ones are just closed */
 #define SECOND_NS       INT64_C(1000000000)
@@ -40,10 +41,12 @@ struct home {
 	struct exchange *pool;
 	unsigned pool_count;
 	unsigned exchanges_out;
+	atomic_uint load; /* connections, those on their way here too; others read it */
 	bool draining;
+	bool complete; /* draining, and no connection will be handed over any more */
 	bool drained;
 	int64_t drain_until_ns;
-	struct loop_task drain_task;
+	struct loop_task drain_task, complete_task;
 	char date[40]; /* "Date: ...\r\n" of this second */
 	size_t date_len;
 	struct metric_series *responses[STATUS_MAX + 1]; /* looked up at the first of each */
@@ -57,6 +60,7 @@ struct server {
 	struct server_options options;
 	struct server_handler handler;
 	size_t home_count;
+	atomic_size_t homes_open; /* may still accept */
 	atomic_size_t homes_left; /* not drained */
 	atomic_uint open;         /* connections of all loops, refused ones too */
 	atomic_bool drain_called;
@@ -122,9 +126,14 @@ CS_CHECKED enum cs_status listen_unix(struct slice path, int *ret_fd, struct cs_
 /* server.c */
 void home_go_on_accepting(struct home *); /* if that rested for want of descriptors */
 void home_check_drained(struct home *);
+void home_drain_connection(struct home *, struct connection *);
+
+/* spread.c: takes the descriptor over and gives it to the loop it belongs to. */
+void spread_accept(struct home *, int fd, bool unix_socket);
 
 /* connection.c */
-void connection_accept(struct home *, int fd, bool unix_socket); /* takes the descriptor over */
+/* Takes the descriptor over; it is counted in home->load already. */
+void connection_accept(struct home *, int fd, bool unix_socket);
 void connection_close(struct connection *);
 void connection_tick(struct connection *, int64_t now_ns);
 void connection_drain(struct connection *);

@@ -113,17 +113,37 @@ bool hot_key_make(const struct hot_keys *keys, const struct kv_key *key, struct 
 	return true;
 }
 
-struct hot_value *hot_value_new(struct slice content)
+struct hot_key hot_key_of(const struct hot_keys *keys, struct slice bytes)
 {
-	struct hot_value *value = malloc(sizeof *value + content.len);
+	struct hot_key key = {.hash = XXH3_64bits_withSeed(bytes.ptr, bytes.len, keys->seed), .length = bytes.len};
 
+	assert(bytes.len <= HOT_KEY_MAX);
+	memcpy(key.bytes, bytes.ptr, bytes.len);
+	return key;
+}
+
+struct hot_value *hot_value_new_of(const struct slice *parts, size_t count)
+{
+	struct hot_value *value;
+	size_t length = 0;
+
+	for (size_t i = 0; i < count; i++)
+		length += parts[i].len;
+	value = malloc(sizeof *value + length);
 	if (!value)
 		return NULL;
-	*value = (struct hot_value){
-		.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .good_until_ms = HOT_NO_EXPIRY, .length = content.len};
-	if (content.len)
-		memcpy(value->content, content.ptr, content.len);
+	*value = (struct hot_value){.refs = 1, .expires_at_ms = HOT_NO_EXPIRY, .good_until_ms = HOT_NO_EXPIRY};
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i].len)
+			memcpy(value->content + value->length, parts[i].ptr, parts[i].len);
+		value->length += parts[i].len;
+	}
 	return value;
+}
+
+struct hot_value *hot_value_new(struct slice content)
+{
+	return hot_value_new_of(&content, 1);
 }
 
 struct hot_value *hot_value_new_absent(void)

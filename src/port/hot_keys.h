@@ -11,7 +11,8 @@
  * dropped. Expiry is judged by the reader, in the clock of whoever made the value.
  *
  * Each shard has an equal share of both limits, so with few entries a full shard evicts a little before the whole is
- * full. Two users: the embedded engine, and the cache in front of a server. Threads: any. */
+ * full. Users: the embedded engine, the cache in front of a server, and the query cache (store/query_cache.h), which keeps
+ * answers under keys of its own. Threads: any. */
 #ifndef CS_PORT_HOT_KEYS_H
 #define CS_PORT_HOT_KEYS_H
 
@@ -55,8 +56,12 @@ void hot_keys_free(struct hot_keys *); /* takes NULL */
 /* False: agent and key together are too long to be a key at all. */
 bool hot_key_make(const struct hot_keys *, const struct kv_key *, struct hot_key *ret_key);
 
+/* A key that is not an agent's: at most HOT_KEY_MAX bytes. */
+struct hot_key hot_key_of(const struct hot_keys *, struct slice bytes);
+
 /* With one reference, the caller's; NULL: no memory. */
 struct hot_value *hot_value_new(struct slice content);
+struct hot_value *hot_value_new_of(const struct slice *parts, size_t count); /* one behind the other */
 struct hot_value *hot_value_new_absent(void);
 void hot_value_release(struct hot_value *); /* takes NULL */
 /* The value as the port gives it, copied to the arena; `now_ms` in the clock of expires_at_ms. */

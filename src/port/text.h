@@ -6,7 +6,7 @@
  * counts the matching contexts that pass the filter, and no page is short because of a filter.
  *
  * Writing is the context port's business: a context is searchable when its put has returned.
- * Adapters: engine (FTS5). Each passes tests/contract/test_text.
+ * Adapters: engine (FTS5, and its words in memory). Each passes tests/contract/test_text.
  * Threads: any worker; may wait. Errors: TIMEOUT, UNAVAILABLE, STORAGE, LIMIT_EXCEEDED, WOULD_WAIT. */
 #ifndef CS_PORT_TEXT_H
 #define CS_PORT_TEXT_H

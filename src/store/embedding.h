@@ -94,6 +94,9 @@ struct embedding_status {
 	uint64_t repaired; /* since the start */
 };
 
+/* No embedder, for as long as the process runs. Takes NULL. */
+bool embedding_is_off(const struct embedding_service *);
+
 void embedding_status(struct embedding_service *, struct embedding_status *ret_status);
 
 #endif

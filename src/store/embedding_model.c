@@ -150,7 +150,7 @@ enum cs_status embedding_model(
 	bool known, agreed;
 	enum cs_status status = CS_OK;
 
-	if (!s || !s->options.embed.model)
+	if (embedding_is_off(s))
 		return cs_fail(err, CS_EMBEDDING_UNAVAILABLE, "%s", s ? s->off : embedding_off_text);
 	if (!op->may_wait)
 		return cs_fail(err, CS_WOULD_WAIT, "a model may have to be loaded");
@@ -172,6 +172,11 @@ enum cs_status embedding_model(
 	if (status == CS_OK)
 		*ret_model = model;
 	return status;
+}
+
+bool embedding_is_off(const struct embedding_service *s)
+{
+	return !s || !s->options.embed.model;
 }
 
 void embedding_status(struct embedding_service *s, struct embedding_status *ret_status)

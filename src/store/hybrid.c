@@ -14,6 +14,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "base/map.h"
 #include "store/score.h"
 
 #define DATE_BLOCK    128u
@@ -41,13 +42,6 @@ static double weight_of(const struct hybrid_query *query)
 static double vector_part(const struct hybrid_query *query, double similarity)
 {
 	return weight_of(query) * (similarity > 0 ? similarity < 1 ? similarity : 1 : 0);
-}
-
-static int by_id(const void *a, const void *b)
-{
-	const struct hybrid_hit *left = a, *right = b;
-
-	return slice_compare(left->id, right->id);
 }
 
 static int best_first(const void *a, const void *b)
@@ -102,35 +96,46 @@ static enum cs_status ask_words(
 	return status;
 }
 
-/* Both lists as one, each id once. A hit of words alone gets the similarity -2, to be looked up. */
-static void merge(struct ranking *ranking, const struct vector_result *vectors, const struct text_result *words)
+/* The hit with this id, added if there is none. `slots` is a table of indexes + 1 into hits, at most half full. */
+static struct hybrid_hit *hit_of(struct ranking *ranking, uint32_t *slots, size_t mask, struct slice id)
 {
-	struct hybrid_hit *hits = ranking->hits;
-	size_t count = 0, kept = 0;
+	size_t at = map_hash(id) & mask;
 
-	for (size_t i = 0; i < vectors->count; i++)
-		hits[count++] = (struct hybrid_hit){
-			.id = vectors->hits[i].id, .similarity = vectors->hits[i].similarity, .vector_rank = i + 1};
-	for (size_t i = 0; i < words->count; i++)
-		hits[count++] = (struct hybrid_hit){.id = words->hits[i].id,
-			.similarity = VECTOR_NO_LIMIT,
-			.text_score = words->hits[i].score,
-			.text_rank = i + 1};
-	qsort(hits, count, sizeof *hits, by_id);
-	for (size_t i = 0; i < count; i++) {
-		struct hybrid_hit *last = kept > 0 ? &hits[kept - 1] : NULL;
+	for (; slots[at]; at = (at + 1) & mask)
+		if (slice_eq(ranking->hits[slots[at] - 1].id, id))
+			return &ranking->hits[slots[at] - 1];
+	ranking->hits[ranking->count] = (struct hybrid_hit){.id = id, .similarity = VECTOR_NO_LIMIT};
+	slots[at] = (uint32_t)++ranking->count;
+	return &ranking->hits[ranking->count - 1];
+}
 
-		if (!last || !slice_eq(last->id, hits[i].id)) {
-			hits[kept++] = hits[i];
-		} else if (hits[i].text_rank > 0) {
-			last->text_score = hits[i].text_score;
-			last->text_rank = hits[i].text_rank;
-		} else {
-			last->similarity = hits[i].similarity;
-			last->vector_rank = hits[i].vector_rank;
-		}
+/* Both lists as one, each id once. A hit of words alone gets the similarity -2, to be looked up. */
+static enum cs_status merge(struct ranking *ranking, struct op *op, const struct vector_result *vectors,
+	const struct text_result *words, struct cs_error *err)
+{
+	size_t count = vectors->count + words->count, slot_count = 16;
+	uint32_t *slots;
+
+	while (slot_count < count * 2)
+		slot_count *= 2;
+	slots = arena_array(op->arena, slot_count, sizeof *slots);
+	ranking->hits = arena_alloc(op->arena, (count + 1) * sizeof *ranking->hits);
+	ranking->count = 0;
+	if (!slots || !ranking->hits)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < vectors->count; i++) {
+		struct hybrid_hit *hit = hit_of(ranking, slots, slot_count - 1, vectors->hits[i].id);
+
+		hit->similarity = vectors->hits[i].similarity;
+		hit->vector_rank = i + 1;
 	}
-	ranking->count = kept;
+	for (size_t i = 0; i < words->count; i++) {
+		struct hybrid_hit *hit = hit_of(ranking, slots, slot_count - 1, words->hits[i].id);
+
+		hit->text_score = words->hits[i].score;
+		hit->text_rank = i + 1;
+	}
+	return CS_OK;
 }
 
 static enum cs_status look_up_similarities(struct ranking *ranking, struct op *op, struct cs_error *err)
@@ -183,12 +188,10 @@ static enum cs_status rank(struct ranking *ranking, struct op *op, size_t need, 
 	status = ask_words(ranking, op, &words, err);
 	if (status != CS_OK)
 		return status;
-	ranking->hits = arena_array(op->arena, vectors.count + words.count, sizeof *ranking->hits);
-	if (!ranking->hits)
-		return cs_fail_memory(err);
 	ranking->words_cut = ranking->unsearched > 0 && words.total > words.count;
-	merge(ranking, &vectors, &words);
-	status = look_up_similarities(ranking, op, err);
+	status = merge(ranking, op, &vectors, &words, err);
+	if (status == CS_OK)
+		status = look_up_similarities(ranking, op, err);
 	if (status != CS_OK)
 		return status;
 	full = words.top_score > HYBRID_TEXT_FULL ? words.top_score : HYBRID_TEXT_FULL;

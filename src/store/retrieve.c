@@ -251,6 +251,7 @@ static enum cs_status by_meaning(struct store *store, struct op *op, const struc
 		return status;
 	}
 	note(op, result, "vector: %s; answered from text", why.text);
+	result->passing = !embedding_is_off(embedding);
 	return by_words(store, op, request, result, err);
 }
 

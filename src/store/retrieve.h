@@ -68,6 +68,7 @@ struct retrieve_result {
 	bool no_words; /* the query has no word in it */
 	struct slice degraded[RETRIEVE_DEGRADED_MAX];
 	size_t degraded_count;
+	bool passing;      /* something that may mend itself, without a commit, kept the answer from being better */
 	int64_t embed_ns;  /* time until the query's vector was there */
 	int64_t vector_ns; /* time in the vector port */
 	int64_t search_ns; /* time in the text port */

@@ -2,6 +2,7 @@
  *
  *   store/contexts.h   store_context: checks beyond the schema, what indexes need drawn out of content
  *   store/retrieve.h   retrieve_context: modes, filters, scores, paging
+ *   store/query_cache.h  answers of searches, remembered
  *   store/embedding.h  texts to vectors: cache, queue, threads, repair
  *   store/state.h      scratchpads and agent state
  *   store/removal.h    delete, forget, restore
@@ -20,6 +21,7 @@
 #define STORE_BACKENDS_MAX 8
 
 struct embedding_service; /* store/embedding.h */
+struct query_cache;       /* store/query_cache.h */
 
 struct store {
 	struct context_port contexts;
@@ -27,6 +29,7 @@ struct store {
 	struct kv_port kv;
 	struct vector_port vectors;          /* search NULL: this store has no vectors */
 	struct embedding_service *embedding; /* NULL: off; outlives the store's calls */
+	struct query_cache *queries;         /* NULL: none; outlives the calls */
 	struct slice types[STORE_TYPES_MAX]; /* allowed context types */
 	size_t type_count;
 	size_t content_max;                          /* bytes of one context's content */

@@ -333,6 +333,7 @@ def wrong_port():
 
 def cluster():
     """a node of a Redis Cluster is refused by name, and the log says it once however many call"""
+    # Its second port is 10,000 above the first unless it is named, and may so be none at all.
     with Redis("--cluster-enabled", "yes", "--cluster-port", str(free_port())) as redis, serving(redis.url) as server:
         until_said(server, DOWN, 1)
 

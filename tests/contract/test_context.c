@@ -1,5 +1,5 @@
 /* The contract of port/context.h. */
-#include "adapters.h"
+#include "words_adapters.h"
 
 static struct context_put put_of(const char *id, const char *content)
 {
@@ -500,6 +500,41 @@ static void what_would_wait_says_so(void **state)
 	assert_null(load(f, "a"));
 }
 
+static void each_change_is_a_new_generation(void **state)
+{
+	struct fixture *f = *state;
+	struct context_port *port = &f->ports.contexts;
+	struct context_put put = put_of("a", "{}"), again = put_of("b", "{}");
+	uint64_t last = port->generation(port->self);
+	const struct kv_key key = {S("agent"), KV_SCRATCHPAD, S("key")};
+	struct kv_write write = {.key = key, .content = S("x"), .ttl_s = 60, .if_version = KV_VERSION_ANY};
+	struct kv_entry entry;
+
+#define IS_NEW(call)                                                                                                   \
+	do {                                                                                                           \
+		assert_ok(f, call);                                                                                    \
+		assert_true(port->generation(port->self) > last);                                                      \
+		last = port->generation(port->self);                                                                   \
+	} while (0)
+	store(f, &put);
+	assert_true(port->generation(port->self) > last);
+	last = port->generation(port->self);
+	IS_NEW(take_away(f, "a", CONTEXT_SOFT_DELETE, 0));
+	IS_NEW(restore(f, "a"));
+	IS_NEW(take_away(f, "a", CONTEXT_FORGET, 60));
+	IS_NEW(restore(f, "a"));
+	IS_NEW(f->ports.vectors.reset(f->ports.vectors.self, &f->op, &f->err));
+	IS_NEW(take_away(f, "a", CONTEXT_HARD_DELETE, 0));
+	/* What is refused, read, or about something else leaves it. */
+	again.if_version = 7;
+	assert_int_equal(store(f, &again).status, CS_VERSION_CONFLICT);
+	assert_int_equal(take_away(f, "none", CONTEXT_HARD_DELETE, 0), CS_NOT_FOUND);
+	assert_int_equal(hits_of(f, "word"), 0);
+	assert_ok(f, f->ports.kv.put(f->ports.kv.self, &f->op, &write, &entry, &f->err));
+	assert_true(port->generation(port->self) == last);
+#undef IS_NEW
+}
+
 int main(void)
 {
 	struct CMUnitTest tests[] = {
@@ -518,7 +553,8 @@ int main(void)
 		PORT_TEST(forgetting_can_be_undone_until_its_second),
 		PORT_TEST(storing_over_a_forgotten_one_starts_anew),
 		PORT_TEST(what_would_wait_says_so),
+		PORT_TEST(each_change_is_a_new_generation),
 	};
 
-	return run_for_adapters("contexts", tests, sizeof tests / sizeof *tests);
+	return run_for_words_adapters("contexts", tests, sizeof tests / sizeof *tests);
 }

@@ -1,5 +1,5 @@
 /* The contract of port/text.h. */
-#include "adapters.h"
+#include "words_adapters.h"
 
 static void store(struct fixture *f, const char *id, const char *words, const char *type)
 {
@@ -208,5 +208,5 @@ int main(void)
 		PORT_TEST(a_cancelled_search_is_a_timeout),
 	};
 
-	return run_for_adapters("text", tests, sizeof tests / sizeof *tests);
+	return run_for_words_adapters("text", tests, sizeof tests / sizeof *tests);
 }

@@ -1,8 +1,9 @@
 /* The engine's mirror of vectors from the inside: its table of rows against a plain list, its ceiling, loading that is
  * interrupted, and what damaged vectors come to. The port's contract is tests/contract/test_vector. */
 #include "../contract/vectors.h"
-#include "engine/vector_rows.h"
+#include "engine/parts.h"
 
+#include <sched.h>
 #include <sqlite3.h>
 
 #define ROWS 400
@@ -26,7 +27,9 @@ static void rows_are_what_a_plain_list_says(void **state)
 	for (int step = 0; step < 40000; step++) {
 		uint64_t random = next(&seed);
 		size_t row = random % ROWS;
+		uint64_t former = names[row];
 		struct slice id;
+		int64_t found;
 		char text[24];
 
 		/* Phases that grow and phases that shrink. */
@@ -40,6 +43,13 @@ static void rows_are_what_a_plain_list_says(void **state)
 			snprintf(text, sizeof text, "%llu", (unsigned long long)names[row]);
 			assert_true(vector_rows_put(&rows, (int64_t)row, slice_cstr(text)));
 		}
+		snprintf(text, sizeof text, "%llu", (unsigned long long)former);
+		assert_false(former && vector_rows_find(&rows, slice_cstr(text), &found));
+		if (names[row]) {
+			snprintf(text, sizeof text, "%llu", (unsigned long long)names[row]);
+			assert_true(vector_rows_find(&rows, slice_cstr(text), &found));
+			assert_int_equal(found, row);
+		}
 		assert_int_equal(rows.count, count);
 		row = next(&seed) % ROWS;
 		assert_int_equal(vector_rows_get(&rows, (int64_t)row, &id), names[row] != 0);
@@ -52,6 +62,34 @@ static void rows_are_what_a_plain_list_says(void **state)
 		assert_int_equal(vector_rows_get(&rows, (int64_t)row, NULL), names[row] != 0);
 	vector_rows_release(&rows);
 	assert_false(vector_rows_get(&rows, 1, NULL));
+}
+
+static void a_server_loads_before_it_is_asked(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t contexts, vectors;
+
+	engine_warm(f->ports.self); /* nothing to load */
+	fixture_reopen(f);
+	for (int i = 1; i <= 300; i++) {
+		char id[16];
+
+		snprintf(id, sizeof id, "c%d", i);
+		store(f, id, (uint64_t)i);
+	}
+	fixture_reopen(f);
+	assert_false(vectors_counts(((struct engine *)f->ports.self)->vectors, &contexts, &vectors));
+	engine_warm(f->ports.self);
+	engine_warm(f->ports.self);
+	while (!vectors_counts(((struct engine *)f->ports.self)->vectors, &contexts, &vectors))
+		sched_yield();
+	assert_int_equal(contexts, 300);
+	assert_int_equal(vectors, 300);
+	fixture_reopen(f);
+	engine_warm(f->ports.self); /* and closing ends it wherever it is */
+	fixture_reopen(f);
+	engine_warm(f->ports.self);
+	assert_true(is_found(f, "c7", 7));
 }
 
 static enum cs_status try_store(struct fixture *f, const char *id, uint64_t seed)
@@ -288,6 +326,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(rows_are_what_a_plain_list_says),
+		ENGINE_TEST(a_server_loads_before_it_is_asked),
 		ENGINE_TEST(memory_has_a_ceiling_that_is_told),
 		ENGINE_TEST(more_vectors_than_memory_allows_are_not_loaded),
 		ENGINE_TEST(one_commit_does_not_pass_the_ceiling),

@@ -96,6 +96,36 @@ static void ceilings(void **state)
 }
 
 /* Each character at each place of a block is escaped as RFC 8259 wants, and comes back. */
+/* The measured way and the one that finds room for the worst case write the same, and end at the same byte. */
+static void quoting_needs_the_room_it_takes(void **state)
+{
+	char text[80];
+
+	for (size_t length = 0; length <= sizeof text; length++)
+		for (int form = 0; form < 4; form++) {
+			struct buffer wide, narrow;
+
+			for (size_t i = 0; i < length; i++)
+				text[i] = (i * 7 + (size_t)form) % 5 ? 'a' : "x\"\\\x01"[form];
+			buffer_init(&wide, 4096);
+			assert_non_null(buffer_reserve(&wide, 4000));
+			json_quote(&wide, slice_of(text, length));
+			assert_false(wide.failed);
+			buffer_init(&narrow, wide.len);
+			json_quote(&narrow, slice_of(text, length));
+			assert_false(narrow.failed);
+			assert_int_equal(narrow.len, wide.len);
+			assert_memory_equal(narrow.ptr, wide.ptr, wide.len);
+			buffer_release(&narrow);
+			buffer_init(&narrow, wide.len - 1);
+			json_quote(&narrow, slice_of(text, length));
+			assert_true(narrow.failed);
+			assert_int_equal(narrow.len, 0);
+			buffer_release(&narrow);
+			buffer_release(&wide);
+		}
+}
+
 static void strings_come_back(void **state)
 {
 	char text[40];
@@ -249,6 +279,7 @@ int main(void)
 		cmocka_unit_test(commas_and_kinds),
 		cmocka_unit_test(integers),
 		cmocka_unit_test(ceilings),
+		cmocka_unit_test(quoting_needs_the_room_it_takes),
 		cmocka_unit_test(strings_come_back),
 		cmocka_unit_test(doubles),
 		cmocka_unit_test(no_locale),

@@ -246,7 +246,7 @@ static void test_product(void **state)
 			float *left = random_floats(rows * (inner + 1), 1),
 			      *right = random_floats(inner * (columns + 5), 1);
 			float *to = random_floats(rows * (columns + 2), 1);
-			const struct product p = {left, right, inner + 1, columns + 5, rows, inner, columns};
+			const struct product p = {left, right, inner + 1, columns + 5, rows, inner, columns, NULL};
 
 			k->product(&p, to, columns + 2);
 			for (size_t i = 0; i < rows * columns; i++) {
@@ -258,6 +258,182 @@ static void test_product(void **state)
 			free(to);
 			free(right);
 			free(left);
+		}
+}
+
+static int32_t pair_of(int first, int second)
+{
+	return (int32_t)((uint32_t)(uint16_t)first | (uint32_t)second << 16);
+}
+
+/* Up to `largest` in magnitude, extremes included. */
+static int32_t *random_pairs(size_t count, int largest)
+{
+	int32_t *pairs = malloc((count ? count : 1) * sizeof *pairs);
+
+	assert_non_null(pairs);
+	for (size_t i = 0; i < count; i++)
+		pairs[i] = i % 5 == 0 ? pair_of(-largest, largest)
+				      : pair_of((int)((float)largest * random_float()),
+						(int)((float)largest * random_float()));
+	return pairs;
+}
+
+/* Sums of whole numbers are exact, so all sets agree bit for bit; the largest sum of 32 products fits. */
+static void test_product_pairs(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t s = 0; s < SIZES; s++) {
+			size_t rows = sizes[s][0], inner = sizes[s][1], columns = sizes[s][2];
+			int largest = (int)sqrt(2147483647.0 / 2 / (double)inner);
+			int32_t *left = random_pairs(rows * (inner + 1), largest < 32767 ? largest : 32767);
+			int32_t *right = random_pairs(inner * (columns + 5), largest < 32767 ? largest : 32767);
+			float *to = random_floats(rows * (columns + 2), 1), *factors = random_floats(rows, 1);
+			const struct product_pairs p = {
+				left, right, inner + 1, columns + 5, rows, inner, columns, s % 2 ? factors : NULL};
+
+			k->product_pairs(&p, to, columns + 2);
+			for (size_t i = 0; i < rows * columns; i++) {
+				size_t row = i / columns, column = i % columns;
+				int64_t sum = 0;
+
+				for (size_t j = 0; j < inner; j++) {
+					int32_t a = left[row * (inner + 1) + j], b = right[j * (columns + 5) + column];
+
+					sum += (int16_t)a * (int16_t)b + (int64_t)(a >> 16) * (b >> 16);
+				}
+				assert_true(sum == (int32_t)sum);
+				assert_float_equal(to[row * (columns + 2) + column],
+					(float)(int32_t)sum * (s % 2 ? factors[row] : 1), 0);
+			}
+			free(factors);
+			free(to);
+			free(right);
+			free(left);
+		}
+}
+
+static void test_largest(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t width = 1; width < 70; width += 3) {
+			const struct rows_f32 x = {random_floats(3 * (width + 1), 0.5f), width + 1, 3};
+			float *values = (float *)(uintptr_t)x.values;
+
+			values[width] = 9; /* between two rows */
+			values[2 * (width + 1) + width / 2] = -0.75f;
+			assert_float_equal(k->largest(&x, width), 0.75f, 0);
+			values[width - 1] = -INFINITY;
+			assert_true(isinf(k->largest(&x, width)));
+			values[width + 1] = NAN;
+			assert_true(isnan(k->largest(&x, width)));
+			free(values);
+		}
+}
+
+static void test_pairs(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t width = 1; width < 70; width += 3) {
+			size_t stride = 2 * width + 1;
+			float *x = random_floats(3 * stride, 0.999f);
+			int32_t *to = random_pairs(3 * width, 1);
+			const struct rows_f32 first = {x, stride, 3};
+
+			k->pairs(&first, x + width, width, 32767, to);
+			for (size_t i = 0; i < 3 * width; i++) {
+				const float *at = x + i / width * stride + i % width;
+
+				assert_float_equal((int16_t)to[i], at[0] * 32767, 0.51);
+				assert_float_equal((to[i] >> 16), at[width] * 32767, 0.51);
+			}
+			free(to);
+			free(x);
+		}
+}
+
+/* Each weight within half a unit of what it should be, and of a share of all that the header promises. */
+static void assert_weights(const int32_t *pairs, const double *e, size_t count, float got)
+{
+	size_t half = (count + 1) / 2;
+	double sum = 0, total = 0;
+
+	for (size_t i = 0; i < count; i++)
+		sum += e[i];
+	for (size_t i = 0; i < count; i++) {
+		int weight = i < half ? (int16_t)pairs[i] : pairs[i - half] >> 16;
+
+		assert_in_range(weight, 0, 32767);
+		assert_float_equal(weight / fmin(32767, (KERNEL_WEIGHTS_MAX - (double)count) / sum), e[i],
+			1e-5 * e[i] + 0.51 / fmin(32767, (KERNEL_WEIGHTS_MAX - (double)count) / sum));
+		total += weight;
+	}
+	if (count % 2)
+		assert_int_equal(pairs[half - 1] >> 16, 0);
+	assert_float_equal(got, total, 0);
+	assert_true(total <= KERNEL_WEIGHTS_MAX);
+}
+
+/* Three rows, by one set. */
+static void check_weights(const struct kernels *k, size_t count, float spread)
+{
+	enum { ROWS = 3, STRIDE = 700 };
+	float *x = random_floats(ROWS * STRIDE, spread), got[ROWS];
+	double *e = malloc(ROWS * STRIDE * sizeof *e);
+	int32_t *to = random_pairs(ROWS * STRIDE, 1);
+	const struct weights w = {x, STRIDE, ROWS, count, 0.5f};
+
+	assert_non_null(e);
+	for (size_t r = 0; r < ROWS; r++) {
+		float *row = x + r * STRIDE, top = row[0];
+
+		for (size_t i = 0; i < count; i++)
+			top = fmaxf(top, row[i]);
+		for (size_t i = 0; i < count; i++)
+			e[r * STRIDE + i] = exp(((double)row[i] - top) * 0.5);
+		row[count] = 1e9f; /* what is behind the last does not matter */
+	}
+	k->weights(&w, to, STRIDE, got);
+	for (size_t r = 0; r < ROWS; r++)
+		assert_weights(to + r * STRIDE, e + r * STRIDE, count, got[r]);
+	free(to);
+	free(e);
+	free(x);
+}
+
+static void test_weights(void **state)
+{
+	/* One takes all, a few do, all are alike. */
+	static const float spreads[] = {400, 10, 0};
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t count = 1; count < 600; count += count < 40 ? 1 : 37)
+			for (size_t s = 0; s < sizeof spreads / sizeof *spreads; s++)
+				check_weights(k, count, spreads[s]);
+}
+
+/* A score that is no number leaves no sum; the other rows keep theirs. */
+static void test_weights_of_nan(void **state)
+{
+	const struct kernels *k;
+
+	for (size_t n = 0; (k = kernels_available(n)) != NULL; n++)
+		for (size_t i = 0; i < 21; i++) {
+			float x[2 * 64] = {0}, got[2];
+			int32_t to[2 * 64];
+			const struct weights w = {x, 64, 2, 21, 1};
+
+			x[i] = NAN;
+			k->weights(&w, to, 64, got);
+			assert_false(isfinite(got[0]));
+			assert_true(isfinite(got[1]));
 		}
 }
 
@@ -364,6 +540,11 @@ int main(void)
 		cmocka_unit_test(test_a_level_row),
 		cmocka_unit_test(test_linear_f32),
 		cmocka_unit_test(test_product),
+		cmocka_unit_test(test_product_pairs),
+		cmocka_unit_test(test_largest),
+		cmocka_unit_test(test_pairs),
+		cmocka_unit_test(test_weights),
+		cmocka_unit_test(test_weights_of_nan),
 		cmocka_unit_test(test_gelu),
 		cmocka_unit_test(test_exponentials),
 		cmocka_unit_test(test_add_norm),

@@ -316,6 +316,21 @@ static void what_is_stored_is_found_by_meaning_at_once(void **state)
 #define STORE(id, more, text) "{\"id\":\"" id "\",\"type\":\"log\"" more ",\"content\":{\"text\":\"" text "\"}}"
 #define SKIP                  ",\"on_duplicate\":\"skip\""
 
+/* More of another type are nearly equal than are looked at. */
+static void a_near_duplicate_is_found_among_many_of_another_type(void **state)
+{
+	char arguments[160];
+
+	for (int i = 0; i < 140; i++) {
+		snprintf(arguments, sizeof arguments,
+			"{\"id\":\"d%d\",\"type\":\"design\",\"content\":{\"text\":\"one same thing\"}}", i);
+		accepted("store_context", arguments);
+	}
+	accepted("store_context", "{\"id\":\"l\",\"type\":\"log\",\"content\":{\"text\":\"one same thing\"}}");
+	accepted("store_context", "{\"id\":\"new\",\"type\":\"log\",\"content\":{\"text\":\"One same thing!\"}}");
+	assert_str("duplicate_of", "l");
+}
+
 static void near_duplicates_are_told(void **state)
 {
 	accepted("store_context", STORE("x", "", "The server listens on port 8080, always."));
@@ -397,6 +412,7 @@ int main(void)
 		T(a_failing_embedder_leaves_the_words),
 		T(what_is_stored_is_found_by_meaning_at_once),
 		T(near_duplicates_are_told),
+		T(a_near_duplicate_is_found_among_many_of_another_type),
 		T(other_numbers_and_denials_are_other_facts),
 	};
 

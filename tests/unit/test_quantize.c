@@ -59,9 +59,11 @@ static void assert_limits(const struct linear_i8 *l, size_t channel)
 	}
 }
 
-static void assert_linear(const struct linear_i8 *l, const float *w, const float *bias, size_t first)
+/* Of an f32 layer's outputs `turn` each are followed by `skipped` of others. */
+static void assert_linear(
+	const struct linear_i8 *l, const float *w, const float *bias, size_t first, size_t turn, size_t skipped)
 {
-	for (size_t o = 0; bias && o < f32.config.hidden; o++) {
+	for (size_t o = 0; bias && o < f32.config.hidden; o++, first += o % turn == 0 ? skipped : 0) {
 		double error = 0, square = 0;
 
 		for (size_t i = 0; i < l->in; i++) {
@@ -81,6 +83,7 @@ static void assert_linear(const struct linear_i8 *l, const float *w, const float
 
 static void test_stands_for_the_weights(void **state)
 {
+	const size_t width = TINY_HIDDEN / TINY_HEADS;
 	struct quantized q;
 	bool saved = false;
 
@@ -90,9 +93,9 @@ static void test_stands_for_the_weights(void **state)
 	for (size_t layer = 0; layer < TINY_LAYERS; layer++) {
 		for (size_t i = 0; i < 3; i++)
 			assert_linear(&q.model.layers[layer].attention[0].i8, f32.layers[layer].attention[i].f32.values,
-				f32.layers[layer].attention[i].f32.bias, i * TINY_HIDDEN);
+				f32.layers[layer].attention[i].f32.bias, i * width, width, 2 * width);
 		assert_linear(&q.model.layers[layer].down.i8, f32.layers[layer].down.f32.values,
-			f32.layers[layer].down.f32.bias, 0);
+			f32.layers[layer].down.f32.bias, 0, TINY_HIDDEN, 0);
 	}
 	quantized_release(&q);
 	assert_int_equal(open_again(&q), CS_OK);

@@ -1,0 +1,102 @@
+/* The best of many offers against sorting them all, in orders that are kind to it and orders that are not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+
+#include <cmocka.h>
+
+#include "engine/best.h"
+
+#define OFFERS 5000
+
+static uint64_t next(uint64_t *state)
+{
+	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
+
+	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
+	return z ^ (z >> 31);
+}
+
+static enum text_order order;
+
+static int first_comes_first(const void *left, const void *right)
+{
+	const struct match *a = left, *b = right;
+	double x = order == TEXT_BY_DATE ? (double)a->created_at : a->score;
+	double y = order == TEXT_BY_DATE ? (double)b->created_at : b->score;
+
+	if (x != y)
+		return x > y ? -1 : 1;
+	return a->row > b->row ? -1 : 1;
+}
+
+enum shape { RANDOM, RISING, FALLING, FEW_VALUES, ALL_EQUAL, TEETH, SHAPES };
+
+static void make_offers(struct match *offers, size_t count, enum shape shape)
+{
+	uint64_t seed = 3 + (uint64_t)shape;
+
+	for (size_t i = 0; i < count; i++) {
+		uint64_t random = next(&seed);
+		double values[SHAPES] = {(double)(random % 100000), (double)i, (double)(count - i),
+			(double)(random % 5), 1, (double)(i % 17 * 1000 + i)};
+
+		offers[i] = (struct match){.row = (int64_t)(shape == TEETH ? count - i : i) + 1,
+			.created_at = (int64_t)values[shape],
+			.score = values[shape],
+			.doc = (uint32_t)i};
+	}
+}
+
+static void check(const struct match *offers, size_t count, size_t room)
+{
+	struct match *sorted = malloc((count + 1) * sizeof *sorted);
+	size_t wanted = count < room ? count : room;
+	struct best best;
+	struct cs_error err;
+
+	if (count)
+		memcpy(sorted, offers, count * sizeof *sorted);
+	qsort(sorted, count, sizeof *sorted, first_comes_first);
+	assert_int_equal(best_init(&best, room, order, &err), CS_OK);
+	for (size_t i = 0; i < count; i++)
+		if (order == TEXT_BY_DATE || offers[i].score >= best.floor)
+			best_offer(&best, &offers[i]);
+	best_sort(&best);
+	assert_int_equal(best.count, wanted);
+	for (size_t i = 0; i < wanted; i++)
+		assert_int_equal(best.items[i].doc, sorted[i].doc);
+	best_release(&best);
+	free(sorted);
+}
+
+static void the_best_are_those_that_sorting_puts_first(void **state)
+{
+	static const size_t rooms[] = {0, 1, 2, 10, 32, 33, 400, 4999, 5000, 6000}, counts[] = {0, 1, 3, 65, OFFERS};
+	struct match *offers = calloc(OFFERS, sizeof *offers);
+
+	(void)state;
+	for (enum shape shape = RANDOM; shape < SHAPES; shape++) {
+		for (size_t c = 0; c < sizeof counts / sizeof *counts; c++) {
+			make_offers(offers, counts[c], shape);
+			for (size_t r = 0; r < sizeof rooms / sizeof *rooms; r++) {
+				order = TEXT_BY_SCORE;
+				check(offers, counts[c], rooms[r]);
+				order = TEXT_BY_DATE;
+				check(offers, counts[c], rooms[r]);
+			}
+		}
+	}
+	free(offers);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(the_best_are_those_that_sorting_puts_first),
+	};
+
+	return cmocka_run_group_tests_name("best", tests, NULL, NULL);
+}
