@@ -26,7 +26,6 @@ struct pool_slot {
 	void *connection;
 	int64_t idle_since_ns;
 	int64_t expires_at_ns; /* INT64_MAX */
-	unsigned epoch;        /* pool_discard makes older ones useless */
 	bool spent;            /* when it was lent: too old */
 };
 
@@ -47,7 +46,6 @@ struct pool {
 	struct pool_slot *newest, *oldest; /* idle */
 	struct pool_waiter *first, **last;
 	unsigned open, idle, waiting;
-	unsigned epoch;
 	bool draining;
 	uint64_t random;
 	atomic_uint_least64_t acquisitions; /* counted without the lock, which every borrow would take for it alone */
@@ -109,9 +107,9 @@ static void idle_take(struct pool *p, struct pool_slot *slot)
 	p->idle--;
 }
 
-static bool is_spent(const struct pool *p, const struct pool_slot *slot, int64_t now_ns)
+static bool is_spent(const struct pool_slot *slot, int64_t now_ns)
 {
-	return now_ns >= slot->expires_at_ns || slot->epoch != p->epoch;
+	return now_ns >= slot->expires_at_ns;
 }
 
 static struct pool_slot *idle_take_newest(struct pool *p)
@@ -119,7 +117,7 @@ static struct pool_slot *idle_take_newest(struct pool *p)
 	struct pool_slot *slot = p->newest;
 
 	idle_take(p, slot);
-	slot->spent = is_spent(p, slot, clock_mono_ns());
+	slot->spent = is_spent(slot, clock_mono_ns());
 	return slot;
 }
 
@@ -212,14 +210,12 @@ static int64_t expiry(struct pool *p, int64_t now_ns)
 static enum cs_status open_slot(struct pool *p, struct op *op, struct pool_slot **ret_slot, struct cs_error *err)
 {
 	struct pool_slot *slot = calloc(1, sizeof *slot);
-	unsigned epoch = __atomic_load_n(&p->epoch, __ATOMIC_RELAXED);
 	enum cs_status status =
 		slot ? p->hooks.connect(p->hooks.self, op, &slot->connection, err) : cs_fail_memory(err);
 
 	pthread_mutex_lock(&p->lock);
 	if (status == CS_OK) {
 		p->stats.created++;
-		slot->epoch = epoch;
 		slot->idle_since_ns = clock_mono_ns();
 		slot->expires_at_ns = expiry(p, slot->idle_since_ns);
 	} else {
@@ -389,7 +385,7 @@ void pool_release(struct pool *p, struct pool_lease lease, bool reusable)
 	int64_t now_ns = clock_mono_ns();
 
 	pthread_mutex_lock(&p->lock);
-	reusable = reusable && !p->draining && !is_spent(p, slot, now_ns);
+	reusable = reusable && !p->draining && !is_spent(slot, now_ns);
 	if (reusable) {
 		slot->idle_since_ns = now_ns;
 		if (p->first)
@@ -416,7 +412,7 @@ static struct pool_slot *take_surplus(struct pool *p)
 		bool idle_too_long = idle_ns > 0 && left > p->options.min && now_ns - slot->idle_since_ns >= idle_ns;
 
 		newer = slot->newer;
-		if (!idle_too_long && !is_spent(p, slot, now_ns))
+		if (!idle_too_long && !is_spent(slot, now_ns))
 			continue;
 		idle_take(p, slot);
 		slot->older = taken;
@@ -462,13 +458,6 @@ static void close_idle(struct pool *p)
 	p->idle = 0;
 	pthread_mutex_unlock(&p->lock);
 	close_all(p, chain);
-}
-
-void pool_discard(struct pool *p)
-{
-	pthread_mutex_lock(&p->lock);
-	__atomic_store_n(&p->epoch, p->epoch + 1, __ATOMIC_RELAXED);
-	close_idle(p);
 }
 
 enum cs_status pool_drain(struct pool *p, struct op *op, struct cs_error *err)

@@ -84,9 +84,6 @@ void pool_release(struct pool *, struct pool_lease, bool reusable);
  * knows best whether it is news. The op bounds the time it may take. */
 CS_CHECKED enum cs_status pool_maintain(struct pool *, struct op *, struct cs_error *);
 
-/* Closes all idle connections, as after news that the server was replaced; those in use are closed when given back. */
-void pool_discard(struct pool *);
-
 /* From now on nobody gets a connection: waiters are sent away, idle connections closed, those in use closed when they
  * come back. Waits for that until the op's deadline; TIMEOUT says some are still out. May be called again. */
 CS_CHECKED enum cs_status pool_drain(struct pool *, struct op *, struct cs_error *);

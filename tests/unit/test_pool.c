@@ -402,25 +402,6 @@ static void an_idle_pool_comes_to_have_exactly_min(void **state)
 	assert_int_equal(stats_of(f).size, 5);
 }
 
-static void what_is_discarded_is_lent_to_nobody(void **state)
-{
-	struct fixture *f = *state;
-	struct pool_lease a, b;
-
-	open_pool(f, (struct pool_options){.max = 4});
-	a = take(f);
-	b = take(f);
-	pool_release(f->pool, b, true);
-	pool_discard(f->pool);
-	assert_int_equal(f->fake.closed, 1);
-	pool_release(f->pool, a, true);
-	assert_int_equal(f->fake.closed, 2);
-	a = take(f);
-	assert_int_equal(number_of(a), 3);
-	pool_release(f->pool, a, true);
-	assert_int_equal(stats_of(f).idle, 1);
-}
-
 static void draining_sends_waiters_away_and_waits_for_what_is_lent(void **state)
 {
 	struct fixture *f = *state;
@@ -494,10 +475,8 @@ static void a_crowd_never_has_more_than_max(void **state)
 	open_pool(f, (struct pool_options){.min = 1, .max = MOST, .check_after_idle_ms = 0});
 	for (int i = 0; i < THREADS; i++)
 		assert_int_equal(pthread_create(&threads[i], NULL, come_and_go, &crowd), 0);
-	for (int i = 0; i < 50; i++) {
+	for (int i = 0; i < 50; i++)
 		(void)!pool_maintain(f->pool, &f->op, &f->err);
-		pool_discard(f->pool);
-	}
 	for (int i = 0; i < THREADS; i++)
 		pthread_join(threads[i], NULL);
 	assert_false(crowd.failed);
@@ -523,7 +502,6 @@ int main(void)
 		POOL_TEST(an_idle_connection_is_asked_whether_it_lives),
 		POOL_TEST(a_connection_ends_with_its_lifetime_less_some_jitter),
 		POOL_TEST(an_idle_pool_comes_to_have_exactly_min),
-		POOL_TEST(what_is_discarded_is_lent_to_nobody),
 		POOL_TEST(draining_sends_waiters_away_and_waits_for_what_is_lent),
 		POOL_TEST(a_crowd_never_has_more_than_max),
 	};
