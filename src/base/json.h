@@ -11,7 +11,7 @@
  * a number beyond a double are well-formed JSON and become JSON_HUGE, so that whoever validates can name the place.
  * "-0" is the double -0.0: no integer keeps its sign.
  *
- * Cost: 0.3 to 0.5 us for a tool call of 200 bytes (make benches; bench_json); 32 bytes a node, taken in one piece from
+ * Cost: 0.1 to 0.2 us for a tool call of 200 bytes (make benches; bench_json); 32 bytes a node, taken in one piece from
  * a bound counted beforehand, so that a document of much text takes more address space than memory. Threads: none of it
  * shares anything. Checked against jansson (tests/property/test_json_oracle) and fuzzed (tests/fuzz/fuzz_json). */
 #ifndef CS_BASE_JSON_H
