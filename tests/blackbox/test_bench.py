@@ -324,6 +324,12 @@ def other_servers():
             contains(err, why)
 
 
+def as_from_a_terminal():
+    """Whoever runs the tests may ignore these signals (nohup, a shell's background), and what is ignored is inherited."""
+    for number in (signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Long:
     """A bench that would run for hours, with a server of its own; ready when it measures."""
 
@@ -331,7 +337,7 @@ class Long:
         self.child = subprocess.Popen([PROGRAM, "bench", "--iterations", "10000000", "--rounds", "1", "--tools", "state",
                                        "--concurrent-connections", "2", "--no-baselines", "--embedding-model", "off",
                                        "--output-dir", out, *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                                      env=environment(TMPDIR=base))
+                                      env=environment(TMPDIR=base), preexec_fn=as_from_a_terminal)
         self.said = ""
         for line in self.child.stderr:
             self.said += line.decode()
