@@ -87,8 +87,9 @@ bool redis_was_cut(const struct redis_connection *);
 
 /* Messages nobody asked for (a subscription's), while no reply is owed. */
 
-/* Waits until until_ns for a message to begin, or the connection to end; takes nothing. *ret_came is false when neither
- * came by then. TIMEOUT breaks nothing here. */
+/* Waits until until_ns for bytes on the socket, or the connection to end; takes nothing. *ret_came is false when neither
+ * came by then. Messages that came together are received together: take all of them before waiting for more. TIMEOUT
+ * breaks nothing here. */
 CS_CHECKED enum cs_status redis_await(
 	struct redis_connection *, struct op *, int64_t until_ns, bool *ret_came, struct cs_error *);
 /* The next message of what has come; *ret_came is false when there is none. Only the rest of one that has begun is waited

@@ -384,11 +384,15 @@ static void messages_that_nobody_asked_for_are_received(void **state)
 	assert_false(came);
 	kv_server_say(server_of(f), "PUBLISH", "news", "first");
 	kv_server_say(server_of(f), "PUBLISH", "news", "second");
+	/* Both may have come at once, and what was received together is not on the socket any more. */
 	for (int i = 0; i < 2; i++) {
-		assert_ok(f, redis_await(c, &f->op, OP_NO_DEADLINE, &came, &f->err));
-		assert_true(came);
 		assert_ok(f, redis_receive(c, &f->op, &reply, &came, &f->err));
-		assert_true(came);
+		if (!came) {
+			assert_ok(f, redis_await(c, &f->op, OP_NO_DEADLINE, &came, &f->err));
+			assert_true(came);
+			assert_ok(f, redis_receive(c, &f->op, &reply, &came, &f->err));
+			assert_true(came);
+		}
 		assert_text(reply.elements[2].text, i ? "second" : "first");
 	}
 	assert_true(redis_is_quiet(c));
