@@ -37,8 +37,8 @@ struct kv_port kv_cache_port(struct kv_cache *);
 /* Who calls the functions below, and whether all that has reached this process was told by them: asked before each hit,
  * on any thread, so it costs a system call at most. Set before the first call; without it the answer is yes. */
 struct kv_cache_listener {
-	bool (*has_told_all)(const void *self);
-	const void *self;
+	bool (*has_told_all)(void *self);
+	void *self;
 };
 void kv_cache_set_listener(struct kv_cache *, struct kv_cache_listener);
 

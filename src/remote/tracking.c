@@ -6,6 +6,7 @@
 #include "remote/tracking.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdlib.h>
 
 #include "base/wait.h"
@@ -31,6 +32,7 @@ struct tracking {
 	/* Low half: 1 + the socket while nothing taken from it is being worked on, else 0. High half: turns, so that who
 	 * finds the same word twice knows that nothing was between, and that the socket was ours. */
 	atomic_uint_least64_t ear;
+	atomic_uint looking; /* readers that may be looking at the socket: it is closed when there are none */
 	struct arena arena;
 	struct op op;
 };
@@ -57,12 +59,25 @@ static void mind_messages(struct tracking *t, const struct redis_connection *c)
 	atomic_store(&t->ear, c ? turn + 1 + (uint64_t)redis_socket(c) : turn);
 }
 
-static bool has_told_all(const void *self)
+static bool has_told_all(void *self)
 {
-	const struct tracking *t = self;
-	uint64_t ear = atomic_load(&t->ear);
+	struct tracking *t = self;
+	uint64_t ear;
+	bool all;
 
-	return ear % EAR_TURN != 0 && wire_is_quiet((int)(ear % EAR_TURN) - 1) && atomic_load(&t->ear) == ear;
+	atomic_fetch_add(&t->looking, 1);
+	ear = atomic_load(&t->ear);
+	all = ear % EAR_TURN != 0 && wire_is_quiet((int)(ear % EAR_TURN) - 1) && atomic_load(&t->ear) == ear;
+	atomic_fetch_sub(&t->looking, 1);
+	return all;
+}
+
+/* Whoever looks from now on finds no socket; the others are done in the time of a system call. */
+static void stop_minding(struct tracking *t)
+{
+	mind_messages(t, NULL);
+	while (atomic_load(&t->looking) > 0)
+		sched_yield();
 }
 
 /* Asks for messages about all keys of ours. */
@@ -192,7 +207,7 @@ static enum cs_status track(struct tracking *t, struct cs_error *err)
 			status = listen_on(t, c, err);
 		}
 		kv_cache_close(t->options.cache);
-		mind_messages(t, NULL);
+		stop_minding(t);
 	}
 	redis_close(c);
 	return status;
