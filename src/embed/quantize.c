@@ -96,6 +96,7 @@ struct stack {
 
 static const float *stack_row(const struct stack *s, size_t row, float *ret_bias)
 {
+	assert(s->turn > 0 && s->count > 0);
 	const struct linear_f32 *part = s->parts[row / s->turn % s->count];
 	size_t at = row / (s->turn * s->count) * s->turn + row % s->turn;
 
