@@ -28,6 +28,8 @@ static void on_closed(uv_handle_t *handle)
 
 	if (c->sse)
 		sse_on_closed(c->sse);
+	else
+		atomic_fetch_sub(&home->load, 1);
 	if (c->previous)
 		c->previous->next = c->next;
 	else
@@ -35,7 +37,6 @@ static void on_closed(uv_handle_t *handle)
 	if (c->next)
 		c->next->previous = c->previous;
 	home->connection_count--;
-	atomic_fetch_sub(&home->load, 1);
 	atomic_fetch_sub(&home->server->open, 1);
 	metric_add(home->server->connections_metric, -1);
 	free(c);

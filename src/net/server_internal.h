@@ -41,7 +41,7 @@ struct home {
 	struct exchange *pool;
 	unsigned pool_count;
 	unsigned exchanges_out;
-	atomic_uint load; /* connections, those on their way here too; others read it */
+	atomic_uint load; /* connections but event streams, those on their way here too; others read it */
 	bool draining;
 	bool complete; /* draining, and no connection will be handed over any more */
 	bool drained;

@@ -10,6 +10,9 @@
  * connections a server has at most in its usual life (/status calls it the target). With 16 and 32, fifty
  * connections still slept as often as before.
  *
+ * Event streams are not counted: they ask nothing and sleep. Thousands of them counted would put ten busy connections
+ * on both loops.
+ *
  * The kernel chooses who accepts (listen.c), by a hash of addresses that knows nothing of this; whoever accepts
  * gives the descriptor to the loop it belongs to, once a connection. One listener on one loop was the alternative:
  * it would make that loop's stalls everybody's. Asking the kernel again before each sleep (a poll that does not

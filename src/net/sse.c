@@ -289,6 +289,7 @@ struct sse *exchange_stream(struct exchange *ex, struct sse_hooks hooks)
 	compose(c, &ex->response);
 	c->exchange = NULL;
 	c->sse = s;
+	atomic_fetch_sub(&home->load, 1); /* it asks nothing any more */
 	metric_add(home->server->streams_metric, 1);
 	exchange_give(home, ex);
 	connection_drop_input(c);

@@ -33,8 +33,19 @@ static void wait_for(sem_t *sem)
 		;
 }
 
+static void on_stream_closed(void *self, struct sse *stream)
+{
+}
+
 static void on_request(void *self, struct exchange *ex)
 {
+	if (slice_eq(ex->head->path, S("/stream"))) {
+		struct sse *stream = exchange_stream(ex, (struct sse_hooks){.closed = on_stream_closed});
+
+		assert_non_null(stream);
+		sse_send(stream, loop_is_current(rig.loops[0]) ? S("loop 0") : S("loop 1"));
+		return;
+	}
 	if (slice_eq(ex->head->path, S("/stay"))) { /* the loop stands still */
 		sem_post(&reached);
 		wait_for(&go_on);
@@ -125,7 +136,7 @@ static void tell(int fd, const char *path)
 	(void)!send(fd, request, (size_t)length, MSG_NOSIGNAL);
 }
 
-/* The loop that answers, -1 when the connection ends without an answer, -2 when nothing comes. */
+/* The loop that answers or streams, -1 when the connection ends without an answer, -2 when nothing comes. */
 static int hear(int fd)
 {
 	char reply[512];
@@ -140,9 +151,9 @@ static int hear(int fd)
 			break;
 		have += (size_t)n;
 		reply[have] = '\0';
-		at = strstr(reply, "\r\n\r\nloop ");
-		if (at && at[9])
-			return at[9] - '0';
+		at = strstr(reply, "loop ");
+		if (at && at[5])
+			return at[5] - '0';
 	}
 	return n < 0 && errno == EAGAIN ? -2 : -1;
 }
@@ -193,6 +204,33 @@ static void a_place_that_was_left_is_taken_again(void **state)
 	assert_int_equal(ask(again), 0);
 	close(again);
 	for (size_t i = 1; i < SPREAD_FEW + 1; i++)
+		close(fds[i]);
+	stop();
+}
+
+static void streams_take_no_place(void **state)
+{
+	struct metric_series *open = metric_series(METRIC_CONNECTIONS, S(""));
+	int streams[2 * SPREAD_FEW], fds[SPREAD_FEW + 1];
+
+	start();
+	for (size_t i = 0; i < 2 * SPREAD_FEW; i++) {
+		streams[i] = dial(server_port(rig.server));
+		tell(streams[i], "/stream");
+		assert_int_equal(hear(streams[i]), 0);
+	}
+	for (size_t i = 0; i < SPREAD_FEW + 1; i++) {
+		fds[i] = dial(server_port(rig.server));
+		assert_int_equal(ask(fds[i]), i / SPREAD_FEW);
+	}
+	for (size_t i = 0; i < 2 * SPREAD_FEW; i++)
+		close(streams[i]);
+	close(fds[SPREAD_FEW]);
+	while (metric_value(open) > (int64_t)SPREAD_FEW)
+		sched_yield();
+	fds[SPREAD_FEW] = dial(server_port(rig.server)); /* streams that ended have left no place either */
+	assert_int_equal(ask(fds[SPREAD_FEW]), 1);
+	for (size_t i = 0; i < SPREAD_FEW + 1; i++)
 		close(fds[i]);
 	stop();
 }
@@ -311,6 +349,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_loop_is_filled_before_the_next),
 		cmocka_unit_test(a_place_that_was_left_is_taken_again),
+		cmocka_unit_test(streams_take_no_place),
 		cmocka_unit_test(a_drain_waits_for_what_is_handed_over),
 		cmocka_unit_test(draining_loses_no_connection),
 	};
