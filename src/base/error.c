@@ -5,6 +5,8 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "base/utf8.h"
+
 static const struct status_row {
 	const char *type;
 	int http;
@@ -33,17 +35,21 @@ const char *cs_status_text(enum cs_status status)
 	return status_rows[status].text;
 }
 
-/* A text that did not fit ends at a whole character: continuation bytes at the cut, and the lead byte they belong to,
- * go. */
-static void cut_at_character(char *text, size_t size)
+/* Drops the bytes that make no whole character: of one cut in two, here or by the precision of a %.64s, or of a file's
+ * name in another encoding. The text goes into replies, which are UTF-8. */
+static void keep_characters(char *text)
 {
-	size_t end = size - 1;
+	const char *at = text, *end = text + strlen(text);
+	char *to = text;
 
-	while (end > 0 && ((unsigned char)text[end - 1] & 0xC0) == 0x80)
-		end--;
-	if (end > 0 && (unsigned char)text[end - 1] >= 0xC0)
-		end--;
-	text[end] = '\0';
+	while (at < end) {
+		size_t length = utf8_char(at, end);
+
+		memmove(to, at, length);
+		to += length;
+		at += length ? length : 1;
+	}
+	*to = '\0';
 }
 
 enum cs_status cs_fail(struct cs_error *err, enum cs_status status, const char *format, ...)
@@ -62,8 +68,7 @@ enum cs_status cs_fail(struct cs_error *err, enum cs_status status, const char *
 	va_end(args);
 	if (wanted < 0)
 		snprintf(err->text, sizeof err->text, "%s", cs_status_text(status));
-	else if ((size_t)wanted >= sizeof err->text)
-		cut_at_character(err->text, sizeof err->text);
+	keep_characters(err->text);
 	return status;
 }
 

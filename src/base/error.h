@@ -53,7 +53,7 @@ enum cs_status {
 
 struct cs_error {
 	enum cs_status status;
-	char text[CS_ERROR_TEXT_MAX]; /* NUL-terminated UTF-8, cut at a character if it was longer */
+	char text[CS_ERROR_TEXT_MAX]; /* NUL-terminated UTF-8: what makes no whole character is left out */
 	uint64_t version;             /* VERSION_CONFLICT: the version that is stored (0: nothing is) */
 	/* UNAVAILABLE by a server that is left alone for now: its name and address (without secrets; empty: none is
 	 * told), since when it has not answered, and when it is asked again, both wall time. */

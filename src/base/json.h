@@ -255,7 +255,4 @@ static inline void json_key_raw(struct json_writer *w, const char *name, struct 
 /* The bytes of a JSON string literal, quotes included (text content that carries JSON). */
 void json_quote(struct buffer *out, struct slice text);
 
-/* Characters (Unicode scalar values) of valid UTF-8; -1 if it is not valid. */
-int64_t utf8_length(struct slice text);
-
 #endif

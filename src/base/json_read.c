@@ -21,6 +21,7 @@
 
 #include "base/json_parts.h"
 #include "base/json_scan.h"
+#include "base/utf8.h"
 
 struct reader {
 	const char *start, *end;
@@ -187,26 +188,6 @@ static const char *check_string(struct reader *r, const char *at, bool *ret_esca
 	return at;
 }
 
-static char *put_character(char *out, uint32_t c)
-{
-	if (c < 0x80) {
-		*out++ = (char)c;
-	} else if (c < 0x800) {
-		*out++ = (char)(0xC0 | c >> 6);
-		*out++ = (char)(0x80 | (c & 0x3F));
-	} else if (c < 0x10000) {
-		*out++ = (char)(0xE0 | c >> 12);
-		*out++ = (char)(0x80 | (c >> 6 & 0x3F));
-		*out++ = (char)(0x80 | (c & 0x3F));
-	} else {
-		*out++ = (char)(0xF0 | c >> 18);
-		*out++ = (char)(0x80 | (c >> 12 & 0x3F));
-		*out++ = (char)(0x80 | (c >> 6 & 0x3F));
-		*out++ = (char)(0x80 | (c & 0x3F));
-	}
-	return out;
-}
-
 /* Decodes the checked escape at *at, which moves behind it. */
 static char *put_escape(char *out, const char **at, const char *end)
 {
@@ -232,7 +213,7 @@ static char *put_escape(char *out, const char **at, const char *end)
 		unit = 0x10000 + ((unit - 0xD800) << 10) + ((uint32_t)code_unit(*at + 2, end) - 0xDC00);
 		*at += 6;
 	}
-	return put_character(out, unit);
+	return out + utf8_write(unit, out);
 }
 
 /* No escape decodes to more bytes than it has, so the decoded text fits into as many as the source. */

@@ -203,7 +203,4 @@ static inline char *json_copy_escaped(char *to, const char *at, const char *end)
 
 #endif
 
-/* Bytes of the well-formed UTF-8 character at `at` (at < end), or 0. */
-size_t utf8_char(const char *at, const char *end);
-
 #endif

@@ -23,6 +23,7 @@
 
 #include "base/clock.h"
 #include "base/metrics.h"
+#include "base/utf8.h"
 
 #define LOG_LINE_MAX  PIPE_BUF
 #define LOG_TAIL      24u /* for `,"truncated":true}` and the line feed */
@@ -64,29 +65,6 @@ static bool put(struct line *line, struct slice text, size_t keep)
 	return true;
 }
 
-/* Length of the valid UTF-8 sequence at the start (RFC 3629), 0 if there is none; *ret_code is its scalar value. */
-static size_t utf8_sequence(struct slice text, uint32_t *ret_code)
-{
-	unsigned char first = (unsigned char)text.ptr[0];
-	size_t len = first < 0x80 ? 1 : first < 0xC2 ? 0 : first < 0xE0 ? 2 : first < 0xF0 ? 3 : first < 0xF5 ? 4 : 0;
-	uint32_t code = len == 1 ? first : first & (0x7Fu >> len);
-
-	if (len == 0 || len > text.len)
-		return 0;
-	for (size_t i = 1; i < len; i++) {
-		unsigned char next = (unsigned char)text.ptr[i];
-
-		if ((next & 0xC0) != 0x80)
-			return 0;
-		code = code << 6 | (next & 0x3F);
-	}
-	if ((len == 3 && (code < 0x800 || (code >= 0xD800 && code <= 0xDFFF))) ||
-		(len == 4 && (code < 0x10000 || code > 0x10FFFF)))
-		return 0;
-	*ret_code = code;
-	return len;
-}
-
 static bool breaks_lines(uint32_t code)
 {
 	return code < 0x20 || (code >= 0x7F && code < 0xA0) || code == 0x2028 || code == 0x2029;
@@ -95,12 +73,13 @@ static bool breaks_lines(uint32_t code)
 /* One character as it stands between quotes, in both formats. Returns how many bytes of text it was. */
 static size_t put_character(struct line *line, struct slice text)
 {
-	uint32_t code;
-	size_t len = utf8_sequence(text, &code);
+	size_t len = utf8_char(text.ptr, text.ptr + text.len);
 	char escaped[8];
+	uint32_t code;
 
 	if (len == 0)
 		return put(line, S("\xEF\xBF\xBD"), 1), 1;
+	code = utf8_scalar(text.ptr, len);
 	if (code == '"')
 		put(line, S("\\\""), 1);
 	else if (code == '\\')

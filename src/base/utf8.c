@@ -1,13 +1,9 @@
-/* UTF-8, as strict as the Unicode Standard's table 3-7 ("Well-Formed UTF-8 Byte Sequences"): no overlong form, no
- * surrogate, nothing above U+10FFFF.
+/* Checking, reading and writing characters. See utf8.h.
  *
  * Only the second byte has ranges that depend on the first, so a lead byte gives the length and the bounds of the
  * second byte, and the others are plain continuations. A table-driven automaton was not taken: ASCII runs never come
  * here, and with branches a run of one script is predicted well. */
-#include <stdbool.h>
-
-#include "base/json.h"
-#include "base/json_scan.h"
+#include "base/utf8.h"
 
 static bool is_continuation(char byte)
 {
@@ -41,6 +37,39 @@ size_t utf8_char(const char *at, const char *end)
 		if (!is_continuation(at[i]))
 			return 0;
 	return length;
+}
+
+uint32_t utf8_scalar(const char *at, size_t length)
+{
+	uint32_t scalar = (unsigned char)*at & (length == 1 ? 0x7Fu : 0x7Fu >> length);
+
+	for (size_t i = 1; i < length; i++)
+		scalar = scalar << 6 | ((unsigned char)at[i] & 0x3F);
+	return scalar;
+}
+
+size_t utf8_write(uint32_t scalar, char *to)
+{
+	if (scalar < 0x80) {
+		to[0] = (char)scalar;
+		return 1;
+	}
+	if (scalar < 0x800) {
+		to[0] = (char)(0xC0 | scalar >> 6);
+		to[1] = (char)(0x80 | (scalar & 0x3F));
+		return 2;
+	}
+	if (scalar < 0x10000) {
+		to[0] = (char)(0xE0 | scalar >> 12);
+		to[1] = (char)(0x80 | (scalar >> 6 & 0x3F));
+		to[2] = (char)(0x80 | (scalar & 0x3F));
+		return 3;
+	}
+	to[0] = (char)(0xF0 | scalar >> 18);
+	to[1] = (char)(0x80 | (scalar >> 12 & 0x3F));
+	to[2] = (char)(0x80 | (scalar >> 6 & 0x3F));
+	to[3] = (char)(0x80 | (scalar & 0x3F));
+	return 4;
 }
 
 /* Eight ASCII bytes at a time: content is mostly that, and its length is asked for with every write. */

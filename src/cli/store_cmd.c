@@ -5,6 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "base/utf8.h"
 #include "base/version.h"
 #include "cli/caller.h"
 #include "cli/commands.h"

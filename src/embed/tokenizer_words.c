@@ -8,6 +8,7 @@
  * text. Plain ASCII, most of most texts, takes a table of 128 bytes and no call. */
 #include "embed/tokenizer_words.h"
 
+#include "base/utf8.h"
 #include "embed/unicode_classes.h"
 
 struct splitter {
@@ -32,55 +33,6 @@ static const uint8_t ascii_kinds[128] = {
 	['A' ... 'Z'] = PLAIN | SMALL,
 };
 
-static size_t utf8_write(uint32_t scalar, char *out)
-{
-	if (scalar < 0x80) {
-		out[0] = (char)scalar;
-		return 1;
-	}
-	if (scalar < 0x800) {
-		out[0] = (char)(0xC0 | scalar >> 6);
-		out[1] = (char)(0x80 | (scalar & 0x3F));
-		return 2;
-	}
-	if (scalar < 0x10000) {
-		out[0] = (char)(0xE0 | scalar >> 12);
-		out[1] = (char)(0x80 | (scalar >> 6 & 0x3F));
-		out[2] = (char)(0x80 | (scalar & 0x3F));
-		return 3;
-	}
-	out[0] = (char)(0xF0 | scalar >> 18);
-	out[1] = (char)(0x80 | (scalar >> 12 & 0x3F));
-	out[2] = (char)(0x80 | (scalar >> 6 & 0x3F));
-	out[3] = (char)(0x80 | (scalar & 0x3F));
-	return 4;
-}
-
-/* The length of the character at `at`, 0 if it is none: cut short, overlong, a surrogate or above U+10FFFF. */
-static size_t utf8_read(const char *at, const char *end, uint32_t *ret_scalar)
-{
-	static const uint32_t least[] = {0, 0, 0x80, 0x800, 0x10000};
-	unsigned char lead = (unsigned char)*at;
-	size_t length = lead < 0x80 ? 1 : lead < 0xC0 ? 0 : lead < 0xE0 ? 2 : lead < 0xF0 ? 3 : lead < 0xF8 ? 4 : 0;
-	uint32_t scalar = lead;
-
-	if (length == 0 || (size_t)(end - at) < length)
-		return 0;
-	if (length > 1)
-		scalar &= 0x7Fu >> length;
-	for (size_t i = 1; i < length; i++) {
-		unsigned char next = (unsigned char)at[i];
-
-		if ((next & 0xC0) != 0x80)
-			return 0;
-		scalar = scalar << 6 | (next & 0x3F);
-	}
-	if (scalar < least[length] || scalar > 0x10FFFF || (scalar >= 0xD800 && scalar < 0xE000))
-		return 0;
-	*ret_scalar = scalar;
-	return length;
-}
-
 static enum cs_status end_word(struct splitter *s)
 {
 	struct word word = {slice_of(s->bytes, s->len), s->chars > WORD_CHARS_MAX};
@@ -103,7 +55,7 @@ static void add_ordered(struct splitter *s, uint32_t scalar)
 {
 	uint8_t rank = (uint8_t)unicode_rank(scalar);
 	size_t at = s->len, before = s->run, length;
-	char bytes[4];
+	char bytes[UTF8_MAX];
 
 	if (s->chars++ >= WORD_CHARS_MAX)
 		return;
@@ -213,13 +165,12 @@ enum cs_status words_split(struct slice text, bool lowercase, words_found *found
 	enum cs_status status;
 
 	while ((at = add_plain_ascii(&s, at, end)) < end) {
-		uint32_t scalar;
-		size_t length = utf8_read(at, end, &scalar);
+		size_t length = utf8_char(at, end);
 
 		if (length == 0)
 			return cs_fail(err, CS_VALIDATION, "the text is not valid UTF-8 at byte %zu (of %zu)",
 				(size_t)(at - text.ptr), text.len);
-		status = *at == ' ' ? end_word(&s) : add_char(&s, scalar);
+		status = *at == ' ' ? end_word(&s) : add_char(&s, utf8_scalar(at, length));
 		if (status != CS_OK)
 			return status;
 		at += length;

@@ -12,8 +12,8 @@
 
 #include <stdlib.h>
 
-#include "base/json.h"
 #include "base/map.h"
+#include "base/utf8.h"
 
 #define GOES_ON "##"
 

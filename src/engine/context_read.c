@@ -7,6 +7,7 @@
 #include "engine/removal.h"
 
 #include "base/json.h"
+#include "base/utf8.h"
 
 #include <sys/stat.h>
 

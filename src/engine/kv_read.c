@@ -1,7 +1,7 @@
 /* Reading agent state: one key from the mirror or the file, all keys of an owner from the file.
  *
  * Time to live is judged here on every read, so a value is gone at its millisecond whether or not it was swept. */
-#include "base/json.h"
+#include "base/utf8.h"
 #include "engine/parts.h"
 
 static bool is_live(const struct hot_value *value, int64_t now_ms)

@@ -4,7 +4,7 @@
  * sees them. Appending and adding need what is stored, so they compute in the transaction. */
 #include <assert.h>
 
-#include "base/json.h"
+#include "base/utf8.h"
 #include "engine/parts.h"
 
 struct kv_job {

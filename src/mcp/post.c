@@ -13,6 +13,7 @@
  * notifications/cancelled does, so a worker's request is listed in its session by id. Batches are not listed.
  *
  * Statuses the transport pages leave open: 400 for what is no message, 200 for an error that answers an id. */
+#include "base/utf8.h"
 #include "mcp/batch.h"
 #include "mcp/http.h"
 #include "mcp/meta.h"

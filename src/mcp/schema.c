@@ -11,6 +11,7 @@
 #include <assert.h>
 
 #include "base/nearest.h"
+#include "base/utf8.h"
 
 #define FIELDS_MAX 32 /* of one object */
 #define GIVEN_MAX  48 /* bytes of a value repeated in an error */

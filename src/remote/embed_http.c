@@ -9,7 +9,7 @@
 #include <sys/random.h>
 #include <time.h>
 
-#include "base/json.h"
+#include "base/utf8.h"
 #include "base/version.h"
 #include "base/wait.h"
 #include "remote/curl_library.h"

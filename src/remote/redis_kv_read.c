@@ -2,7 +2,7 @@
  *
  * The script only fetches. Whether the mark is of this content is seen here, by SHA-1 at a gigabyte a second, and not by
  * the server's one thread. */
-#include "base/json.h"
+#include "base/utf8.h"
 #include "remote/redis_kv_parts.h"
 
 #define READ_WORDS 5 /* EVALSHA, SHA-1, 2, two keys */

@@ -4,7 +4,7 @@
  * does in the other adapter: so a bad write that names a version looks at the stored one before it complains. */
 #include <stdio.h>
 
-#include "base/json.h"
+#include "base/utf8.h"
 #include "remote/redis_kv_parts.h"
 
 #define PUT_WORDS    12 /* EVALSHA, SHA-1, 2, two keys, seven arguments */

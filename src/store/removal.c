@@ -1,7 +1,7 @@
 /* The rules around context_port.remove; the work is the port's. */
 #include "store/removal.h"
 
-#include "base/json.h"
+#include "base/utf8.h"
 
 #define DAY_S INT64_C(86400)
 

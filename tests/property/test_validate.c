@@ -8,6 +8,7 @@
 #include <cmocka.h>
 
 #include "base/clock.h"
+#include "base/utf8.h"
 #include "mcp/schema.h"
 #include "mcp/tools.h"
 

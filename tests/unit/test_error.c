@@ -62,12 +62,28 @@ static void test_long_text_is_cut_at_a_character(void **state)
 	cut_of("\xF0\x9F\x98\x80", 4);
 }
 
+/* A reply with half a character in it is no JSON to any client. */
+static void test_a_precision_leaves_no_half_of_a_character(void **state)
+{
+	struct cs_error err;
+
+	assert_int_equal(cs_fail(&err, CS_VALIDATION, "not \"%.2s\"", "a\xC3\xA9"), CS_VALIDATION);
+	assert_string_equal(err.text, "not \"a\"");
+	assert_int_equal(
+		cs_fail(&err, CS_VALIDATION, "%.3s of %.3s.", "\xF0\x9F\x98\x80", "\xE2\x82\xAC"), CS_VALIDATION);
+	assert_string_equal(err.text, " of \xE2\x82\xAC.");
+	/* A file's name in Latin-1. */
+	assert_int_equal(cs_fail(&err, CS_NOT_FOUND, "caf\xE9.json: %s", "missing"), CS_NOT_FOUND);
+	assert_string_equal(err.text, "caf.json: missing");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(test_each_status_has_its_words),
 		cmocka_unit_test(test_fail_fills_the_error),
 		cmocka_unit_test(test_long_text_is_cut_at_a_character),
+		cmocka_unit_test(test_a_precision_leaves_no_half_of_a_character),
 	};
 
 	return cmocka_run_group_tests_name("error", tests, NULL, NULL);

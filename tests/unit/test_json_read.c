@@ -12,6 +12,7 @@
 
 #include "base/json.h"
 #include "base/json_scan.h"
+#include "base/utf8.h"
 
 #define ARENA_CEILING (64u << 20)
 
