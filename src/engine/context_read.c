@@ -173,9 +173,7 @@ static enum cs_status page_rows(struct sql *sql, const struct filter *filter, st
 		"SELECT c.row FROM contexts c WHERE c.hidden = 0" SLICE_FMT
 		" ORDER BY c.created_at DESC, c.id LIMIT ?1 OFFSET ?2",
 		SLICE_ARG(buffer_slice(&filter->sql)));
-	size_t count = 0;
 	sqlite3_stmt *stmt = NULL;
-	bool row = true;
 	enum cs_status status = text.ptr ? sql_prepare_once(sql, text, &stmt, err) : cs_fail_memory(err);
 
 	if (status != CS_OK)
@@ -183,13 +181,9 @@ static enum cs_status page_rows(struct sql *sql, const struct filter *filter, st
 	sql_bind_i64(stmt, 1, (int64_t)limit);
 	sql_bind_i64(stmt, 2, (int64_t)offset);
 	status = filter_bind(filter, sql, stmt, err);
-	while (status == CS_OK && row) {
-		status = sql_step(sql, stmt, &row, err);
-		if (status == CS_OK && row)
-			rows[count++] = sqlite3_column_int64(stmt, 0);
-	}
+	if (status == CS_OK)
+		status = sql_read_rows(sql, stmt, rows, limit, ret_count, err);
 	sqlite3_finalize(stmt);
-	*ret_count = count;
 	return status;
 }
 

@@ -201,13 +201,8 @@ static enum cs_status keep_version(const struct write_txn *txn, int64_t row, str
 	static const char text[] = "INSERT INTO history(row, version, updated_at, content, metadata)"
 				   " SELECT c.row, c.version, c.updated_at, d.content, d.metadata"
 				   " FROM contexts c JOIN documents d ON d.row = c.row WHERE c.row = ?1";
-	sqlite3_stmt *stmt = NULL;
-	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
-	if (status != CS_OK)
-		return status;
-	sql_bind_i64(stmt, 1, row);
-	return sql_run(txn->sql, stmt, err);
+	return sql_run_for(txn->sql, text, row, err);
 }
 
 static enum cs_status replace(const struct write_txn *txn, const struct judged *judged, struct cs_error *err)

@@ -18,26 +18,16 @@ enum cs_status removal_unindex(const struct write_txn *txn, int64_t row, struct 
 {
 	static const char text[] = "INSERT INTO context_words(context_words, rowid, words)"
 				   " SELECT 'delete', row, words FROM documents WHERE row = ?1";
-	sqlite3_stmt *stmt = NULL;
-	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
-	if (status != CS_OK)
-		return status;
-	sql_bind_i64(stmt, 1, row);
-	return sql_run(txn->sql, stmt, err);
+	return sql_run_for(txn->sql, text, row, err);
 }
 
 static enum cs_status index_again(const struct write_txn *txn, int64_t row, struct cs_error *err)
 {
 	static const char text[] =
 		"INSERT INTO context_words(rowid, words) SELECT row, words FROM documents WHERE row = ?1";
-	sqlite3_stmt *stmt = NULL;
-	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
-	if (status != CS_OK)
-		return status;
-	sql_bind_i64(stmt, 1, row);
-	return sql_run(txn->sql, stmt, err);
+	return sql_run_for(txn->sql, text, row, err);
 }
 
 static enum cs_status find(
@@ -97,15 +87,8 @@ enum cs_status removal_erase(const struct write_txn *txn, int64_t row, struct cs
 	};
 	enum cs_status status = CS_OK;
 
-	for (size_t i = 0; status == CS_OK && i < sizeof texts / sizeof *texts; i++) {
-		sqlite3_stmt *stmt = NULL;
-
-		status = sql_prepare(txn->sql, texts[i], &stmt, err);
-		if (status != CS_OK)
-			break;
-		sql_bind_i64(stmt, 1, row);
-		status = sql_run(txn->sql, stmt, err);
-	}
+	for (size_t i = 0; status == CS_OK && i < sizeof texts / sizeof *texts; i++)
+		status = sql_run_for(txn->sql, texts[i], row, err);
 	return status;
 }
 

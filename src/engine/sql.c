@@ -239,6 +239,35 @@ enum cs_status sql_run(struct sql *sql, sqlite3_stmt *stmt, struct cs_error *err
 	return status;
 }
 
+enum cs_status sql_run_for(struct sql *sql, const char *constant_text, int64_t row, struct cs_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	enum cs_status status = sql_prepare(sql, constant_text, &stmt, err);
+
+	if (status != CS_OK)
+		return status;
+	sql_bind_i64(stmt, 1, row);
+	return sql_run(sql, stmt, err);
+}
+
+enum cs_status sql_read_rows(
+	struct sql *sql, sqlite3_stmt *stmt, int64_t *rows, size_t room, size_t *ret_count, struct cs_error *err)
+{
+	enum cs_status status = CS_OK;
+	size_t count = 0;
+	bool row = true;
+
+	while (status == CS_OK && count < room) {
+		status = sql_step(sql, stmt, &row, err);
+		if (status != CS_OK || !row)
+			break;
+		rows[count++] = sqlite3_column_int64(stmt, 0);
+	}
+	if (status == CS_OK)
+		*ret_count = count;
+	return status;
+}
+
 struct slice sql_text(sqlite3_stmt *stmt, int column)
 {
 	const char *text = (const char *)sqlite3_column_text(stmt, column);

@@ -74,6 +74,11 @@ CS_CHECKED enum cs_status sql_step(struct sql *, sqlite3_stmt *, bool *ret_row, 
 void sql_finish(sqlite3_stmt *);
 /* One step of a statement that gives no row, and sql_finish. */
 CS_CHECKED enum cs_status sql_run(struct sql *, sqlite3_stmt *, struct cs_error *);
+/* The same for a statement with one parameter, a row's number. */
+CS_CHECKED enum cs_status sql_run_for(struct sql *, const char *constant_text, int64_t row, struct cs_error *);
+/* The first column of each row, at most `room` of them. The statement is not finished. */
+CS_CHECKED enum cs_status sql_read_rows(
+	struct sql *, sqlite3_stmt *, int64_t *rows, size_t room, size_t *ret_count, struct cs_error *);
 
 /* The column's text; lives until the next step. NULL is empty. */
 struct slice sql_text(sqlite3_stmt *, int column);

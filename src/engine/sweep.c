@@ -29,18 +29,13 @@ static enum cs_status sweep_contexts(const struct write_txn *txn, size_t *ret_sw
 	int64_t rows[BATCH];
 	size_t count = 0;
 	sqlite3_stmt *stmt = NULL;
-	bool row = true;
 	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
 	if (status != CS_OK)
 		return status;
 	sql_bind_i64(stmt, 1, txn->now_ms);
 	sql_bind_i64(stmt, 2, BATCH);
-	while (status == CS_OK && row) {
-		status = sql_step(txn->sql, stmt, &row, err);
-		if (status == CS_OK && row)
-			rows[count++] = sqlite3_column_int64(stmt, 0);
-	}
+	status = sql_read_rows(txn->sql, stmt, rows, BATCH, &count, err);
 	sql_finish(stmt);
 	for (size_t i = 0; status == CS_OK && i < count; i++)
 		status = removal_purge(txn, rows[i], err);

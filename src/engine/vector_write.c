@@ -132,13 +132,8 @@ enum cs_status vector_store(const struct write_txn *txn, const struct vector_set
 enum cs_status vector_erase(const struct write_txn *txn, int64_t row, struct cs_error *err)
 {
 	static const char text[] = "DELETE FROM vectors WHERE row = ?1";
-	sqlite3_stmt *stmt = NULL;
-	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
-	if (status != CS_OK)
-		return status;
-	sql_bind_i64(stmt, 1, row);
-	return sql_run(txn->sql, stmt, err);
+	return sql_run_for(txn->sql, text, row, err);
 }
 
 enum cs_status vector_bring_back(struct vectors *vectors, const struct write_txn *txn, struct arena *arena, int64_t row,
@@ -304,18 +299,13 @@ static enum cs_status run_remove_void(struct write_job *base, const struct write
 	int64_t rows[RESET_BATCH];
 	size_t count = 0;
 	sqlite3_stmt *stmt = NULL;
-	bool row = true;
 	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
 
 	if (status != CS_OK)
 		return status;
 	sql_bind_i64(stmt, 1, job->after);
 	sql_bind_i64(stmt, 2, RESET_BATCH);
-	while (status == CS_OK && row) {
-		status = sql_step(txn->sql, stmt, &row, err);
-		if (status == CS_OK && row)
-			rows[count++] = sqlite3_column_int64(stmt, 0);
-	}
+	status = sql_read_rows(txn->sql, stmt, rows, RESET_BATCH, &count, err);
 	sql_finish(stmt);
 	for (size_t i = 0; status == CS_OK && i < count; i++)
 		status = vector_erase(txn, rows[i], err);

@@ -8,7 +8,7 @@
  *
  * Counting a text's words takes longer than putting them into the index, and is done outside of the lock: by the loader,
  * and by the thread that stores (words_prepare). The writer counts only what was stored in the moment when loading
- * began. */
+ * began, and what is restored: its words are in the file. */
 #include "engine/words.h"
 
 #include <assert.h>
