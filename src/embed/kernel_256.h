@@ -100,6 +100,15 @@ static void quantize_256(const float *x, const float *smooth, size_t count, floa
 	*ret_lowest = lowest;
 }
 
+/* Four activations in each lane. */
+INLINED __m256i group_of(const uint8_t *q)
+{
+	int32_t group;
+
+	memcpy(&group, q, sizeof group);
+	return _mm256_set1_epi32(group);
+}
+
 /* The sums of one token and eight outputs as floats. */
 INLINED void finish(const struct linear_i8 *l, const struct rows_u8 *x, __m256i sums, size_t row, size_t output,
 	float *to, size_t to_stride)

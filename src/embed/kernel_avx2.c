@@ -47,15 +47,6 @@ struct starts {
 	struct block chunks[KERNEL_IN_MAX / KERNEL_CHUNK]; /* -128 times that of a lane of a chunk, 16 bits */
 };
 
-/* Four activations in each lane. */
-INLINED __m256i group_of(const uint8_t *q)
-{
-	int32_t group;
-
-	memcpy(&group, q, sizeof group);
-	return _mm256_set1_epi32(group);
-}
-
 INLINED __m256i add_pairs(__m256i sums, __m256i q, __m256i w)
 {
 	return _mm256_add_epi16(sums, _mm256_maddubs_epi16(q, w));

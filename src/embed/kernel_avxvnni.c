@@ -28,15 +28,6 @@
 
 #include "embed/kernel_256.h"
 
-/* Four activations in each lane. */
-INLINED __m256i group_of(const uint8_t *q)
-{
-	int32_t group;
-
-	memcpy(&group, q, sizeof group);
-	return _mm256_set1_epi32(group);
-}
-
 #define DECLARE(t) __m256i a##t = _mm256_setzero_si256(), b##t = a##t;
 #define ADD(t)                                                                                                         \
 	if (tokens > t) {                                                                                              \
