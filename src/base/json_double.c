@@ -9,7 +9,8 @@
  * one by one, so a locale's decimal point does not matter.
  *
  * Ryu and its kin would do (3) in a tenth of the time for 10 KiB of tables; what is written here hardly ever gets
- * there. The layout is that of JavaScript: plain from 1e-6 to 1e21, else one digit, a point and an exponent. */
+ * there. The layout is that of JavaScript, one digit, a point and an exponent below 1e-6, but for whole numbers: these
+ * have the exponent from 2^53 on and not from 1e21, so that what was a double is not read back as an integer. */
 #include <assert.h>
 #include <float.h>
 #include <math.h>
