@@ -166,17 +166,3 @@ void *map_remove(struct map *map, struct slice key)
 	map->count--;
 	return value;
 }
-
-bool map_each(const struct map *map, size_t *cursor, struct slice *ret_key, void **ret_value)
-{
-	while (*cursor < map->slot_count) {
-		const struct map_slot *slot = &map->slots[(*cursor)++];
-
-		if (!slot->key)
-			continue;
-		*ret_key = slice_of(slot->key, slot->key_len);
-		*ret_value = slot->value;
-		return true;
-	}
-	return false;
-}

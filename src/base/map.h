@@ -28,10 +28,6 @@ void *map_get(const struct map *, struct slice key); /* NULL: not there */
 CS_CHECKED enum cs_status map_put(struct map *, struct slice key, void *value, void **ret_old);
 void *map_remove(struct map *, struct slice key); /* the value that was there, or NULL */
 
-/* Walks all entries in no particular order: start with *cursor = 0; false at the end. No changes meanwhile but the
- * removal of the entry just given is allowed only through map_remove followed by restarting the walk. */
-bool map_each(const struct map *, size_t *cursor, struct slice *ret_key, void **ret_value);
-
 /* The process's seeded hash, for tables that need their own layout. */
 uint64_t map_hash(struct slice key);
 

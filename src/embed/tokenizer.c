@@ -12,10 +12,9 @@
 
 #define IDS_MIN 16u
 
-enum special { PAD, UNK, CLS, SEP, SPECIAL_COUNT };
+enum special { UNK, CLS, SEP, SPECIAL_COUNT };
 
 static const struct slice special_lines[SPECIAL_COUNT] = {
-	[PAD] = SLICE_INIT("[PAD]"),
 	[UNK] = SLICE_INIT("[UNK]"),
 	[CLS] = SLICE_INIT("[CLS]"),
 	[SEP] = SLICE_INIT("[SEP]"),
@@ -169,11 +168,6 @@ uint32_t tokenizer_cls(const struct tokenizer *t)
 uint32_t tokenizer_sep(const struct tokenizer *t)
 {
 	return t->special[SEP];
-}
-
-uint32_t tokenizer_pad(const struct tokenizer *t)
-{
-	return t->special[PAD];
 }
 
 uint32_t tokenizer_size(const struct tokenizer *t)

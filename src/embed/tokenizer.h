@@ -27,7 +27,7 @@ struct tokenizer_options {
 	uint32_t vocabulary_size; /* what the model's weights expect; another count in the file is an error. 0: any */
 };
 
-/* `vocabulary` is the text of vocab.txt: one token a line, the line number is the id. Must hold [PAD] [UNK] [CLS] [SEP].
+/* `vocabulary` is the text of vocab.txt: one token a line, the line number is the id. Must hold [UNK] [CLS] [SEP].
  * The text is copied. Errors: CS_VALIDATION (which line, what is wrong), CS_LIMIT_EXCEEDED (memory). */
 CS_CHECKED enum cs_status tokenizer_new(
 	struct slice vocabulary, struct tokenizer_options, struct tokenizer **ret_tokenizer, struct cs_error *);
@@ -44,7 +44,6 @@ CS_CHECKED enum cs_status tokenizer_encode(
 
 uint32_t tokenizer_cls(const struct tokenizer *);
 uint32_t tokenizer_sep(const struct tokenizer *);
-uint32_t tokenizer_pad(const struct tokenizer *);
 uint32_t tokenizer_size(const struct tokenizer *);
 struct slice tokenizer_token(const struct tokenizer *, uint32_t id); /* "##ing"; empty if there is no such id */
 

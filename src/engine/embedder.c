@@ -147,21 +147,6 @@ static enum cs_status get_encoder(
 	return status;
 }
 
-enum embedder_state embedder_look(struct embedder *e, struct cs_error *ret_reason)
-{
-	enum embedder_state state = EMBEDDER_UNUSED;
-
-	if (atomic_load_explicit(&e->encoder, memory_order_acquire))
-		return EMBEDDER_LOADED;
-	pthread_mutex_lock(&e->lock);
-	if (e->failed) {
-		*ret_reason = e->failure;
-		state = EMBEDDER_FAILED;
-	}
-	pthread_mutex_unlock(&e->lock);
-	return state;
-}
-
 static enum cs_status native_model(void *self, struct op *op, struct embed_model *ret_model, struct cs_error *err)
 {
 	struct embedder *e = self;

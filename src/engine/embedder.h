@@ -31,8 +31,4 @@ void embedder_free(struct embedder *);
 
 struct embed_port embedder_port(struct embedder *);
 
-/* How it stands, without loading anything. */
-enum embedder_state { EMBEDDER_UNUSED, EMBEDDER_LOADED, EMBEDDER_FAILED };
-enum embedder_state embedder_look(struct embedder *, struct cs_error *ret_reason);
-
 #endif

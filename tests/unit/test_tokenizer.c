@@ -78,7 +78,6 @@ static void test_vocabulary_can_be_asked(void **state)
 	assert_int_equal(tokenizer_size(t), 6);
 	assert_int_equal(tokenizer_sep(t), 1);
 	assert_int_equal(tokenizer_cls(t), 3);
-	assert_int_equal(tokenizer_pad(t), 5);
 	assert_true(slice_eq(tokenizer_token(t, 0), S("##x")));
 	assert_true(slice_eq(tokenizer_token(t, 5), S("[PAD]")));
 	assert_int_equal(tokenizer_token(t, 6).len, 0);
@@ -110,7 +109,7 @@ static void refuse(struct slice vocabulary, uint32_t size, const char *why)
 
 static void test_errors_of_a_vocabulary_name_its_line(void **state)
 {
-	refuse(S(""), 0, "the vocabulary has no line [PAD]");
+	refuse(S(""), 0, "the vocabulary has no line [UNK]");
 	refuse(S("[PAD]\n[CLS]\n[SEP]\n"), 0, "the vocabulary has no line [UNK]");
 	refuse(S("[PAD]\n[UNK]\n[SEP]\n"), 0, "the vocabulary has no line [CLS]");
 	refuse(S("[PAD]\n[UNK]\n[CLS]\n"), 0, "the vocabulary has no line [SEP]");
