@@ -7,14 +7,9 @@
 #include <cmocka.h>
 
 #include "../support/alloc_fault.h"
-#include "../support/tiny_model.h"
-#include "embed/bert.h"
-#include "embed/safetensors.h"
+#include "../support/tiny_bound.h"
 
 static const uint32_t ids[] = {2, 9, 17, 3};
-static struct arena arena;
-static struct buffer file;
-static struct model model;
 
 static atomic_bool cancelled;
 static unsigned layers_run;
@@ -35,7 +30,7 @@ static void test_cancelled_between_layers(void **state)
 	float vector[TINY_HIDDEN];
 
 	kernels.gelu = gelu_and_cancel;
-	assert_int_equal(forward(&model, &kernels, &scratch, &op, ids, 4, vector, NULL), CS_TIMEOUT);
+	assert_int_equal(forward(&f32, &kernels, &scratch, &op, ids, 4, vector, NULL), CS_TIMEOUT);
 	assert_int_equal(layers_run, 2);
 	scratch_release(&scratch);
 }
@@ -50,7 +45,7 @@ static void test_no_memory(void **state)
 	{
 		float vector[TINY_HIDDEN];
 		struct scratch scratch = {0};
-		enum cs_status status = forward(&model, &kernels_scalar, &scratch, &op, ids, 4, vector, NULL);
+		enum cs_status status = forward(&f32, &kernels_scalar, &scratch, &op, ids, 4, vector, NULL);
 
 		assert_true(status == CS_OK || status == CS_LIMIT_EXCEEDED);
 		scratch_release(&scratch);
@@ -59,26 +54,7 @@ static void test_no_memory(void **state)
 
 static int set_up(void **state)
 {
-	struct model_config config;
-	struct tensors tensors;
-
-	tiny_make(5);
-	arena_init(&arena, NULL, 0, 64u << 20);
-	buffer_init(&file, 16u << 20);
-	tiny_safetensors(&file);
-	if (safetensors_parse(&arena, buffer_slice(&file), &tensors, NULL) != CS_OK ||
-		model_config_read(&arena, slice_cstr(tiny.directory), &config, NULL) != CS_OK ||
-		bert_bind(&arena, &tensors, &config, &model, NULL) != CS_OK)
-		return -1;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	buffer_release(&file);
-	arena_release(&arena);
-	tiny_remove();
-	return 0;
+	return tiny_bind(5);
 }
 
 int main(void)
@@ -88,5 +64,5 @@ int main(void)
 		cmocka_unit_test(test_no_memory),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, tiny_release);
 }

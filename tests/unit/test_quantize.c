@@ -8,15 +8,10 @@
 #include <cmocka.h>
 
 #include "../support/alloc_fault.h"
-#include "../support/tiny_model.h"
-#include "embed/bert.h"
+#include "../support/tiny_bound.h"
 #include "embed/encoder_internal.h"
 #include "embed/quantize.h"
-#include "embed/safetensors.h"
 
-static struct arena arena;
-static struct buffer file;
-static struct model f32;
 static const struct op op = {.deadline_ns = OP_NO_DEADLINE};
 static const char hash[SHA256_HEX_SIZE] = "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef";
 
@@ -233,27 +228,10 @@ static void test_sha256(void **state)
 
 static int set_up(void **state)
 {
-	struct model_config config;
-	struct tensors tensors;
+	int status = tiny_bind(7);
 
-	tiny_make(7);
 	snprintf(path, sizeof path, "%s", tiny_path("made.int8"));
-	arena_init(&arena, NULL, 0, 64u << 20);
-	buffer_init(&file, 16u << 20);
-	tiny_safetensors(&file);
-	if (safetensors_parse(&arena, buffer_slice(&file), &tensors, NULL) != CS_OK ||
-		model_config_read(&arena, slice_cstr(tiny.directory), &config, NULL) != CS_OK ||
-		bert_bind(&arena, &tensors, &config, &f32, NULL) != CS_OK)
-		return -1;
-	return 0;
-}
-
-static int tear_down(void **state)
-{
-	buffer_release(&file);
-	arena_release(&arena);
-	tiny_remove();
-	return 0;
+	return status;
 }
 
 int main(void)
@@ -268,5 +246,5 @@ int main(void)
 		cmocka_unit_test(test_sha256),
 	};
 
-	return cmocka_run_group_tests(tests, set_up, tear_down);
+	return cmocka_run_group_tests(tests, set_up, tiny_release);
 }
