@@ -123,8 +123,7 @@ static enum cs_status too_many(const struct vectors *v, uint32_t dimension, stru
 {
 	return cs_fail(err, CS_LIMIT_EXCEEDED,
 		"the vectors in memory may take %llu MiB, which is %zu of %u dimensions; delete contexts, or use a "
-		"model "
-		"with fewer dimensions",
+		"model with fewer dimensions",
 		(unsigned long long)(v->bytes_max >> 20), entries_max(v, dimension), (unsigned)dimension);
 }
 
