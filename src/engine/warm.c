@@ -7,7 +7,6 @@
  * The thread does what the first search would do, by the same way in: whoever comes meanwhile waits for the rest of it and
  * not for all. What fails is not told; the first search meets it, too, and says so. */
 #include <pthread.h>
-#include <signal.h>
 
 #include "engine/parts.h"
 
@@ -34,15 +33,9 @@ static void *warm_main(void *self)
 
 void engine_warm(struct engine *engine)
 {
-	sigset_t all, before;
-
 	if (engine->warm.started)
 		return;
-	/* Signals are for the main thread. */
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
 	engine->warm.started = pthread_create(&engine->warm.thread, NULL, warm_main, engine) == 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (engine->warm.started)
 		pthread_setname_np(engine->warm.thread, "warm");
 }
