@@ -19,6 +19,7 @@ struct best {
 	size_t count, room;
 	size_t capacity;
 	double floor; /* by score: what is below it need not be offered */
+	double least; /* the caller's: what is below it is not to be offered */
 	enum text_order order;
 };
 

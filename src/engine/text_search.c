@@ -151,11 +151,13 @@ static enum cs_status walk(struct sql *sql, sqlite3_stmt *stmt, struct best *bes
 		match.row = sqlite3_column_int64(stmt, 0);
 		match.score = sqlite3_column_double(stmt, 1);
 		match.created_at = sqlite3_column_int64(stmt, 2);
-		result->total++;
+		*ret_last_row = match.row;
 		if (match.score > result->top_score)
 			result->top_score = match.score;
+		if (match.score < best->least)
+			continue;
+		result->total++;
 		best_offer(best, &match);
-		*ret_last_row = match.row;
 	}
 	return status;
 }
@@ -288,6 +290,7 @@ static enum cs_status search(struct engine *engine, const struct op *op, const s
 	status = best_init(&best, query->offset + query->limit, query->order, err);
 	if (status != CS_OK)
 		return status;
+	best.least = query->least_score;
 	if (filter_is_empty(filter) && query->order == TEXT_BY_SCORE)
 		index = words_begin(engine->words);
 	if (index) {

@@ -431,25 +431,30 @@ static void add_parts(const struct word_index *index, struct cursor *cursor, dou
 	block->met_count = met_count;
 }
 
-/* Hands over what was met, and leaves the block empty. */
-static double offer_block(const struct word_index *index, struct block *block, struct best *best)
+/* Hands over what was met, and leaves the block empty. Adds to *total, and raises *top. */
+static void offer_block(
+	const struct word_index *index, struct block *block, struct best *best, uint64_t *total, double *top)
 {
-	double top = 0;
+	const double least = best->least;
+	size_t matches = 0;
+	double highest = *top;
 
 	for (size_t i = 0; i < block->met_count; i++) {
 		uint32_t doc = block->first + block->met[i];
 		struct match match = {.score = block->sums[block->met[i]], .doc = doc};
 
 		block->sums[block->met[i]] = 0;
-		top = match.score > top ? match.score : top;
+		highest = match.score > highest ? match.score : highest;
+		matches += match.score >= least;
 		/* Reading the row of each would cost as much as its score did. */
-		if (match.score < best->floor)
+		if (match.score < least || match.score < best->floor)
 			continue;
 		match.row = docs_of(index)[doc].row;
 		best_offer(best, &match);
 	}
 	block->met_count = 0;
-	return top;
+	*total += matches;
+	*top = highest;
 }
 
 /* The first document that any of the words still has; UINT32_MAX: none. */
@@ -498,16 +503,13 @@ enum cs_status word_index_search(const struct word_index *index, const struct op
 		count = find_words(index, words, word_count, cursors);
 	while (status == CS_OK) {
 		uint32_t doc = next_doc(cursors, count);
-		double block_top;
 
 		if (doc == UINT32_MAX)
 			break;
 		block->first = doc / BLOCK * BLOCK;
 		for (size_t i = 0; i < count; i++)
 			add_parts(index, &cursors[i], average, block);
-		total += block->met_count;
-		block_top = offer_block(index, block, best);
-		top = block_top > top ? block_top : top;
+		offer_block(index, block, best, &total, &top);
 		status = op_check(op, err);
 	}
 	free(cursors);

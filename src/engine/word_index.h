@@ -29,8 +29,8 @@ CS_CHECKED enum cs_status word_index_put(
 	struct word_index *index, int64_t row, struct slice id, const struct word_counts *counts, struct cs_error *err);
 void word_index_remove(struct word_index *index, int64_t row); /* nothing, if it is not there */
 
-/* Documents that have one of the words (each different), offered to `best`; *ret_total counts them, *ret_top is the
- * highest score. CS_TIMEOUT. */
+/* Documents that have one of the words (each different), offered to `best`, unless they score below best->least;
+ * *ret_total counts these, *ret_top is the highest score. CS_TIMEOUT. */
 CS_CHECKED enum cs_status word_index_search(const struct word_index *index, const struct op *op,
 	const struct slice *words, size_t word_count, struct best *best, uint64_t *ret_total, double *ret_top,
 	struct cs_error *err);

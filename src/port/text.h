@@ -26,13 +26,14 @@ struct text_query {
 	enum text_order order;
 	size_t offset;
 	size_t limit;
+	double least_score; /* what scores less is no match: neither a hit nor counted; 0: all are */
 };
 
 struct text_result {
 	struct text_hit *hits;
 	size_t count;
 	uint64_t total;
-	double top_score; /* the best score of all matches, 0 if none: what scores are normalised by */
+	double top_score; /* the best score, 0 if there is no match: what scores are normalised by */
 	bool no_words;    /* the query has no word in it; nothing was searched */
 };
 

@@ -5,9 +5,9 @@
  * queries.
  *
  * A threshold changes what is counted and paged, not only what is shown: total counts the hits at or above it, and
- * pages are full of them. By score these are the first ones, and how many is found by bisection over the ranking, with
- * the first page tried first (most thresholds end there). By date they lie scattered: then every hit's score is looked
- * at, in blocks. Threads: any worker. Errors: the text port's. */
+ * pages are full of them. What it is in scores is known once the best one is, so there are two searches, the second for
+ * those that score so much; one is enough where the page shows where the threshold lies.
+ * Threads: any worker. Errors: the text port's. */
 #ifndef CS_STORE_SCORE_H
 #define CS_STORE_SCORE_H
 

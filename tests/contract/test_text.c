@@ -116,6 +116,40 @@ static void pages_follow_each_other_and_totals_are_exact(void **state)
 	assert_int_equal(count, 30);
 }
 
+/* In either order, with and without a filter; the best score is told all the same. */
+static void what_scores_too_little_is_no_match(void **state)
+{
+	static const struct context_filter everything = {.date_from = 0, .date_to = CONTEXT_NO_DATE};
+	struct fixture *f = *state;
+	struct text_query query = {.text = S("word"), .limit = 30};
+	struct text_result all, some;
+	char id[16], words[64];
+
+	for (int i = 0; i < 20; i++) {
+		snprintf(id, sizeof id, "%d", i);
+		snprintf(words, sizeof words, "word %.*s", i * 7 % 20, "x x x x x x x x x x x x x x x x x x x x");
+		store(f, id, words, "log");
+	}
+	all = ask(f, &query);
+	assert_int_equal(all.count, 20);
+	for (int variant = 0; variant < 4; variant++) {
+		query.order = variant % 2 ? TEXT_BY_DATE : TEXT_BY_SCORE;
+		query.filter = variant / 2 ? &everything : NULL;
+		query.least_score = all.hits[7].score;
+		some = ask(f, &query);
+		assert_int_equal(some.total, 8 + (all.hits[8].score == all.hits[7].score));
+		assert_int_equal(some.count, some.total);
+		assert_true(some.top_score == all.top_score);
+		for (size_t i = 0; i < some.count; i++)
+			assert_true(some.hits[i].score >= query.least_score);
+		query.least_score = all.top_score * 2;
+		some = ask(f, &query);
+		assert_int_equal(some.total, 0);
+		assert_int_equal(some.count, 0);
+		assert_true(some.top_score == all.top_score);
+	}
+}
+
 static void filters_apply_before_the_search(void **state)
 {
 	struct fixture *f = *state;
@@ -202,6 +236,7 @@ int main(void)
 		PORT_TEST(no_text_is_query_syntax),
 		PORT_TEST(more_and_rarer_words_score_higher),
 		PORT_TEST(pages_follow_each_other_and_totals_are_exact),
+		PORT_TEST(what_scores_too_little_is_no_match),
 		PORT_TEST(filters_apply_before_the_search),
 		PORT_TEST(by_date_is_newest_first),
 		PORT_TEST(long_queries_are_answered_up_to_a_limit_that_is_told),
