@@ -118,9 +118,7 @@ static enum cs_status name_hits(const struct vectors_view *view, struct arena *a
 static enum cs_status find_best(const struct vectors_view *view, struct op *op, struct scan_query ask, size_t wanted,
 	struct scan_hit **ret_hits, size_t *ret_count, uint64_t *ret_total, struct cs_error *err)
 {
-	struct scan_hit *none;
-	size_t none_count;
-	uint64_t reached = 0;
+	uint64_t reached;
 	enum cs_status status;
 
 	ask.limit = wanted ? wanted + 1 : 0;
@@ -132,11 +130,7 @@ static enum cs_status find_best(const struct vectors_view *view, struct op *op, 
 		return CS_OK;
 	}
 	ask.at_least = (*ret_hits)[wanted].similarity;
-	ask.limit = 0;
-	status = scan_search(view->scan, op, &ask, &none, &none_count, &reached, err);
-	if (status != CS_OK)
-		return status;
-	ask.limit = (size_t)reached;
+	ask.limit = SIZE_MAX;
 	return scan_search(view->scan, op, &ask, ret_hits, ret_count, &reached, err);
 }
 

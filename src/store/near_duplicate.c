@@ -129,13 +129,11 @@ static enum look look_at_page(struct store *store, struct op *op, const struct c
 	struct context *contexts = NULL;
 	struct arena scratch;
 	size_t count = 0;
-	bool done, too_many;
+	bool done, too_many = false;
 
 	arena_init(&scratch, NULL, 0, SCRATCH_BYTES);
 	inner.arena = &scratch;
 	done = store->vectors.search(store->vectors.self, &inner, &query, &found, NULL) != CS_OK || found.count == 0;
-	too_many = !done && !filter && found.total > PAGE * PAGES;
-	done = done || too_many;
 	for (size_t i = 0; !done && i < found.count; i++)
 		ids[i] = found.hits[i].id;
 	if (!done)
@@ -143,6 +141,8 @@ static enum look look_at_page(struct store *store, struct op *op, const struct c
 			       store->contexts.self, &inner, ids, found.count, false, &contexts, &count, NULL) != CS_OK;
 	for (size_t i = 0; !done && i < count; i++)
 		done = judge(op, &scratch, &put->context, &contexts[i], meaning);
+	if (!done)
+		too_many = !filter && found.total > PAGE * PAGES;
 	done = done || query.offset + found.count >= found.total;
 	arena_release(&scratch);
 	return too_many ? LOOK_TOO_MANY : done ? LOOK_DONE : LOOK_MORE;
