@@ -42,6 +42,9 @@ static void keep_characters(char *text)
 	const char *at = text, *end = text + strlen(text);
 	char *to = text;
 
+	/* Nearly always; CS_WOULD_WAIT is told for each call that an event loop hands over. */
+	if (utf8_length(slice_of(text, (size_t)(end - at))) >= 0)
+		return;
 	while (at < end) {
 		size_t length = utf8_char(at, end);
 
