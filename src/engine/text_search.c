@@ -288,6 +288,7 @@ static enum cs_status search(struct engine *engine, const struct op *op, const s
 	status = best_init(&best, query->offset + query->limit, query->order, err);
 	if (status != CS_OK)
 		return status;
+	best.in_order = query->in_order;
 	if (filter_is_empty(filter) && query->order == TEXT_BY_SCORE)
 		index = words_begin(engine->words);
 	if (index) {

@@ -231,7 +231,7 @@ static enum cs_status read_question(struct tool_call *call, struct question *que
 	request->score_threshold = arg_f64(doc, arguments, "score_threshold", 0);
 	request->limit = (size_t)arg_i64(doc, arguments, "limit", RETRIEVE_LIMIT_DEFAULT);
 	request->with_relations = arg_bool(doc, arguments, "include_relationships", false);
-	question->explain = arg_bool(doc, arguments, "explain", false);
+	question->explain = request->with_ranks = arg_bool(doc, arguments, "explain", false);
 	question->budget = tokens ? (size_t)tokens * BYTES_PER_TOKEN - ENVELOPE_BYTES : SIZE_MAX;
 	status = filter_read_strings(
 		call->op, doc, arg_get(doc, arguments, "ids"), &request->ids, &request->id_count, err);

@@ -26,6 +26,7 @@ struct text_query {
 	enum text_order order;
 	size_t offset;
 	size_t limit;
+	size_t in_order; /* of the best, so many have to be in order; 0: all */
 };
 
 struct text_result {

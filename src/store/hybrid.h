@@ -42,6 +42,7 @@ struct hybrid_query {
 	enum text_order order;
 	double threshold; /* of the score; 0: none */
 	size_t offset, limit;
+	bool with_ranks; /* by vector too, to a depth of HYBRID_TEXT_DEPTH at least */
 };
 
 struct hybrid_hit {

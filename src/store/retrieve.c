@@ -209,6 +209,7 @@ static enum cs_status by_vector(struct store *store, struct op *op, const struct
 		.threshold = request->score_threshold,
 		.offset = request->offset,
 		.limit = request->limit,
+		.with_ranks = request->with_ranks,
 	};
 	struct hybrid_result found;
 	enum cs_status status = hybrid_search(store, op, &query, &found, err);

@@ -47,6 +47,7 @@ struct retrieve_request {
 	size_t offset;
 	size_t limit;
 	bool with_relations;
+	bool with_ranks; /* of hits in either search, as deep as is looked; else some are left out */
 };
 
 struct retrieve_hit {
