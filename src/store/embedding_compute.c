@@ -138,7 +138,7 @@ static void note_speed(struct embedding_service *s, int64_t took_ns, struct embe
 	size_t bytes = 0;
 	double now;
 
-	if (jobs[0]->kind == EMBED_QUERY)
+	if (jobs[0]->class_ != EMBEDDING_DOCUMENTS)
 		return;
 	for (size_t i = 0; i < count; i++)
 		bytes += jobs[i]->len;

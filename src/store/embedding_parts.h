@@ -75,7 +75,7 @@ struct embedding_line {
 struct embedding_queue {
 	struct embedding_line lines[EMBEDDING_CLASSES];
 	struct embedding_job *buckets[EMBEDDING_BUCKETS];
-	size_t running_bytes; /* of jobs taken and not dropped yet, queries aside */
+	size_t running_bytes; /* of documents taken and not dropped yet */
 };
 
 size_t embedding_queue_bytes(const struct embedding_queue *); /* that wait */

@@ -87,7 +87,7 @@ void embedding_queue_promote(struct embedding_queue *queue, struct embedding_job
 
 static size_t running_bytes(const struct embedding_job *job)
 {
-	return job->class_ == EMBEDDING_QUERIES ? 0 : job->len;
+	return job->class_ == EMBEDDING_DOCUMENTS ? job->len : 0;
 }
 
 static void run(struct embedding_queue *queue, struct embedding_job *job)
