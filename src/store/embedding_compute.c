@@ -235,7 +235,7 @@ static void *compute_run(void *thread)
 		.cancelled = &s->closing,
 		.may_wait = true};
 
-	pthread_setname_np(pthread_self(), "embedder");
+	pthread_setname_np(pthread_self(), crew == &s->crews[EMBEDDING_BACKGROUND] ? "embed-later" : "embed");
 	if (crew == &s->crews[EMBEDDING_BACKGROUND])
 		(void)setpriority(PRIO_PROCESS, (id_t)gettid(), BACKGROUND_NICE);
 	arena_init(&arena, NULL, 0, ARENA_CEILING);
