@@ -64,7 +64,7 @@ static void encode_line(struct embed_run *run, struct op *op, struct line *line)
 
 	if (line->error)
 		return;
-	if (encoder_encode(run->encoder, op, run->kind, line->text, &encoded, &err) != CS_OK) {
+	if (encoder_encode(run->encoder, op, run->kind, &line->text, 1, &encoded, &err) != CS_OK) {
 		refuse(line, err.text);
 		return;
 	}

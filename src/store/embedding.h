@@ -3,8 +3,8 @@
  * Memory. The last EMBEDDING_CACHE_TEXTS texts are kept with their vectors, under a 128-bit hash of model, kind and
  * text; a text that is asked for while it is being computed is computed once. Both are counted in /metrics.
  *
- * Order. Queries come before documents, documents before repairs. Documents of about the same length are computed
- * together, beginning with the one that waits longest. As many threads compute as the machine has cores; one more
+ * Order. Queries come before documents, documents before repairs. Texts of about the same length are computed together,
+ * beginning with the one that waits longest, as many as leave work for all threads. As many threads compute as the machine has cores; one more
  * takes queries alone, so that a query never waits for the end of a long document. Threads start when there is work and
  * end after EMBEDDING_IDLE_S without.
  *

@@ -220,6 +220,17 @@ static bool rest(struct embedding_service *s, struct embedding_crew *crew)
 	return woken || has_work(s, crew);
 }
 
+/* How many a thread may take at once: what waits is to be shared among all that could take it. */
+static size_t share_of(const struct embedding_service *s, const struct embedding_crew *crew, size_t room)
+{
+	size_t waiting = 0, share;
+
+	for (enum embedding_class class_ = crew->first; class_ <= crew->last; class_++)
+		waiting += s->queue.lines[class_].count;
+	share = (waiting + crew->size - 1) / crew->size;
+	return share < room ? (share ? share : 1) : room;
+}
+
 static void *compute_run(void *thread)
 {
 	struct embedding_thread *self = thread;
@@ -241,8 +252,8 @@ static void *compute_run(void *thread)
 	arena_init(&arena, NULL, 0, ARENA_CEILING);
 	pthread_mutex_lock(&s->lock);
 	while (!atomic_load(&s->closing)) {
-		count = embedding_queue_take(
-			&s->queue, crew->first, crew->last, room, s->options.batch_bytes, jobs ? jobs : &only);
+		count = embedding_queue_take(&s->queue, crew->first, crew->last, share_of(s, crew, room),
+			s->options.batch_bytes, jobs ? jobs : &only);
 		if (count == 0 && !rest(s, crew))
 			break;
 		if (count == 0)

@@ -86,8 +86,8 @@ struct embedding_job *embedding_queue_push(
 	struct embedding_queue *, struct embedding_key, enum embedding_class, enum embed_kind, struct slice text);
 /* A waiting job moves to the end of a better line. */
 void embedding_queue_promote(struct embedding_queue *, struct embedding_job *, enum embedding_class);
-/* The next jobs to run: out of their line, still found by their key. One query, or documents of about the same length,
- * shortest first. 0: nothing waits. */
+/* The next jobs to run: out of their line, still found by their key. All of one class and of about the
+ * same length, shortest first. 0: nothing waits. */
 size_t embedding_queue_take(struct embedding_queue *, enum embedding_class first, enum embedding_class last,
 	size_t texts_max, size_t bytes_max, struct embedding_job **jobs);
 /* Forgets and frees a job, waiting or taken. */

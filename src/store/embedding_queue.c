@@ -132,8 +132,7 @@ size_t embedding_queue_take(struct embedding_queue *queue, enum embedding_class 
 {
 	for (enum embedding_class class_ = first; class_ <= last; class_++)
 		if (queue->lines[class_].first)
-			return take_batch(queue, &queue->lines[class_], class_ == EMBEDDING_QUERIES ? 1 : texts_max,
-				bytes_max, jobs);
+			return take_batch(queue, &queue->lines[class_], texts_max, bytes_max, jobs);
 	return 0;
 }
 

@@ -12,6 +12,7 @@
 #include "embed/safetensors.h"
 
 static const uint32_t ids[] = {2, 9, 17, 3};
+static const struct tokens text = {ids, 4};
 static struct arena arena;
 static struct buffer file;
 static struct model model;
@@ -35,7 +36,7 @@ static void test_cancelled_between_layers(void **state)
 	float vector[TINY_HIDDEN];
 
 	kernels.gelu = gelu_and_cancel;
-	assert_int_equal(forward(&model, &kernels, &scratch, &op, ids, 4, vector, NULL), CS_TIMEOUT);
+	assert_int_equal(forward(&model, &kernels, &scratch, &op, &text, 1, vector, NULL), CS_TIMEOUT);
 	assert_int_equal(layers_run, 2);
 	scratch_release(&scratch);
 }
@@ -50,7 +51,7 @@ static void test_no_memory(void **state)
 	{
 		float vector[TINY_HIDDEN];
 		struct scratch scratch = {0};
-		enum cs_status status = forward(&model, &kernels_scalar, &scratch, &op, ids, 4, vector, NULL);
+		enum cs_status status = forward(&model, &kernels_scalar, &scratch, &op, &text, 1, vector, NULL);
 
 		assert_true(status == CS_OK || status == CS_LIMIT_EXCEEDED);
 		scratch_release(&scratch);
