@@ -49,10 +49,9 @@ const struct field retrieve_context_input[] = {
 	{.name = "query",
 		.help = "What to find; * lists everything, newest first",
 		.kind = FIELD_STRING,
-		.min = 1,
-		.max = RETRIEVE_QUERY_MAX},
+		.max = RETRIEVE_QUERY_MAX}, /* empty beside ids: some clients fill in what they were not given */
 	{.name = "ids",
-		.help = "Instead of query: read exactly these",
+		.help = "Instead of query and what narrows it: read exactly these, all at once unless limit is given",
 		.kind = FIELD_ARRAY,
 		.items = &name_item,
 		.min = 1,
@@ -121,6 +120,10 @@ const struct field retrieve_context_output[] = {
 	{.name = "results", .help = "", .kind = FIELD_ARRAY, .items = &hit_item},
 	{.name = "total_count", .help = "All that match, whatever the page", .kind = FIELD_INTEGER},
 	{.name = "next_cursor", .help = "There is more", .kind = FIELD_STRING},
+	{.name = "not_found",
+		.help = "The ids under which there is no context",
+		.kind = FIELD_ARRAY,
+		.items = &string_item},
 	{.name = "search_mode_used", .help = "hybrid, vector, text, ids or list", .kind = FIELD_STRING},
 	{.name = "backend_timings", .help = "Milliseconds by name", .kind = FIELD_OBJECT},
 	{.name = "backends_used",
@@ -229,15 +232,17 @@ static enum cs_status read_question(struct tool_call *call, struct question *que
 	request->order =
 		slice_eq(arg_str(doc, arguments, "sort_by", S("")), S("timestamp")) ? TEXT_BY_DATE : TEXT_BY_SCORE;
 	request->score_threshold = arg_f64(doc, arguments, "score_threshold", 0);
-	request->limit = (size_t)arg_i64(doc, arguments, "limit", RETRIEVE_LIMIT_DEFAULT);
 	request->with_relations = arg_bool(doc, arguments, "include_relationships", false);
 	question->explain = arg_bool(doc, arguments, "explain", false);
 	question->budget = tokens ? (size_t)tokens * BYTES_PER_TOKEN - ENVELOPE_BYTES : SIZE_MAX;
 	status = filter_read_strings(
 		call->op, doc, arg_get(doc, arguments, "ids"), &request->ids, &request->id_count, err);
 	if (status == CS_OK && request->id_count == 0 && request->query.len == 0)
-		return cs_fail(
-			err, CS_MISSING_PARAMETER, "query is required: the words to find (or ids: what to read)");
+		return cs_fail(err,
+			arg_get(doc, arguments, "query") == JSON_NONE ? CS_MISSING_PARAMETER : CS_VALIDATION,
+			"query is required and may not be empty: the words to find (or ids: what to read)");
+	request->limit = (size_t)arg_i64(
+		doc, arguments, "limit", request->id_count > 0 ? RETRIEVE_LIMIT_MAX : RETRIEVE_LIMIT_DEFAULT);
 	if (status == CS_OK)
 		status = read_filter(call, &request->filter, err);
 	return status == CS_OK ? read_place(call, question, err) : status;
@@ -270,7 +275,7 @@ static void write_explain(
 	write_rank(w, "vector", !isnan(hit->similarity), hit->vector_rank, hit->similarity);
 	write_rank(w, "text", hit->text_score > 0, hit->text_rank, hit->text_score);
 	json_key_null(w, "graph");
-	write_rank(w, "recency", by_date, question->request.offset + index + 1, (double)hit->context.created_at);
+	write_rank(w, "recency", by_date, hit->place + 1, (double)hit->context.created_at);
 	json_end_object(w);
 }
 
@@ -346,13 +351,39 @@ static void write_excerpt(
 	json_end_object(w);
 }
 
+/* Ids that are not there come before the hits' content: they are short, and there is no other page to tell them on. Hits
+ * have what is left of the budget, at least two thirds of it; true when ids had to be left out for that. */
+static bool write_not_found(struct json_writer *w, struct question *question, const struct retrieve_result *result)
+{
+	size_t start = w->out->len, room = question->budget / 3, i;
+
+	if (result->not_found_count == 0)
+		return false;
+	json_write_name(w, S("not_found"));
+	json_begin_array(w);
+	for (i = 0; i < result->not_found_count; i++) {
+		size_t before = w->out->len;
+		struct json_writer at = *w;
+
+		json_write_str(w, result->not_found[i]);
+		if (w->out->len - start < room || w->out->failed)
+			continue;
+		w->out->len = before;
+		*w = at;
+		break;
+	}
+	json_end_array(w);
+	if (question->budget != SIZE_MAX)
+		question->budget -= w->out->len - start;
+	return i < result->not_found_count;
+}
+
 /* How many hits were written; *ret_truncated: the budget left hits out, or a part of the one that is there. */
 static size_t write_hits(struct json_writer *w, const struct question *question, const struct retrieve_result *result,
 	bool *ret_truncated)
 {
 	size_t start, written;
 
-	*ret_truncated = false;
 	json_write_name(w, S("results"));
 	json_begin_array(w);
 	start = w->out->len;
@@ -431,15 +462,16 @@ static void write_message(struct json_writer *w, const struct question *question
 		snprintf(text, sizeof text,
 			"the query has no word in it, so nothing was searched; use words, or * for everything");
 	else if (result->way == RETRIEVED_BY_ID)
-		snprintf(text, sizeof text, "%zu shown, %llu of %zu ids found", written,
-			(unsigned long long)result->total, question->request.id_count);
+		snprintf(text, sizeof text, "%zu shown, %llu of %llu ids found%s", written,
+			(unsigned long long)result->total, (unsigned long long)result->total + result->not_found_count,
+			truncated ? "; max_tokens is used up" : "");
 	else
 		snprintf(text, sizeof text, "%zu of %llu shown%s", written, (unsigned long long)result->total,
 			truncated ? "; max_tokens is used up" : "");
 	json_key_str(w, "message", slice_cstr(text));
 }
 
-static enum cs_status write_page(struct tool_call *call, const struct question *question,
+static enum cs_status write_page(struct tool_call *call, struct question *question,
 	const struct retrieve_result *result, struct reply_parts *parts, struct cs_error *err)
 {
 	struct json_writer *w = call->out;
@@ -451,9 +483,10 @@ static enum cs_status write_page(struct tool_call *call, const struct question *
 	parts->start = w->out->len;
 	json_begin_object(w);
 	json_key_bool(w, "success", true);
+	truncated = write_not_found(w, question, result);
 	written = write_hits(w, question, result, &truncated);
-	next.number = question->request.offset + written;
-	if (written > 0 && next.number < result->total) {
+	next.number = written > 0 ? result->hits[written - 1].place + 1 : result->end;
+	if (next.number < result->end) {
 		cursor = cursor_write(call->op->arena, &next);
 		if (!cursor.ptr)
 			return cs_fail_memory(err);

@@ -43,14 +43,49 @@ note(struct op *op, struct retrieve_result *result, const char *format, ...)
 		result->degraded[result->degraded_count++] = kept;
 }
 
-static enum cs_status give(struct op *op, const struct context *contexts, size_t count, struct retrieve_result *result,
-	struct cs_error *err)
+/* Names all that is wrong at once, so that a model mends its call in one go. */
+static enum cs_status check_ids_alone(const struct retrieve_request *request, struct cs_error *err)
+{
+	const struct context_filter *filter = &request->filter;
+	const struct {
+		const char *name;
+		bool given;
+	} excluded[] = {
+		{"query", request->query.len > 0},
+		{"type", filter->type_count > 0},
+		{"search_mode", request->mode != RETRIEVE_HYBRID && request->mode != RETRIEVE_AUTO},
+		{"filters", filter->tag_count > 0 || filter->predicate_count > 0 || filter->status.len > 0 ||
+				    filter->agent_id.len > 0 || filter->namespace_.len > 0 ||
+				    filter->date_from != CONTEXT_NO_DATE || filter->date_to != CONTEXT_NO_DATE},
+		{"score_threshold", request->score_threshold > 0},
+		{"sort_by", request->order != TEXT_BY_SCORE},
+		{"exclude_sources", filter->exclude_source_count > 0},
+	};
+	char names[128];
+	size_t length = 0;
+
+	for (size_t i = 0; i < sizeof excluded / sizeof excluded[0]; i++)
+		if (excluded[i].given)
+			length += (size_t)snprintf(
+				names + length, sizeof names - length, "%s%s", length ? ", " : "", excluded[i].name);
+	if (length == 0)
+		return CS_OK;
+	return cs_fail(err, CS_VALIDATION,
+		"%s cannot be combined with ids, which names exactly the contexts to return, in their order; leave out "
+		"either",
+		names);
+}
+
+/* All places one behind the other, from `place` on. */
+static enum cs_status give(struct op *op, const struct context *contexts, size_t count, size_t place,
+	struct retrieve_result *result, struct cs_error *err)
 {
 	result->hits = arena_array(op->arena, count, sizeof *result->hits);
 	if (!result->hits)
 		return cs_fail_memory(err);
 	for (size_t i = 0; i < count; i++)
-		result->hits[i] = (struct retrieve_hit){.context = contexts[i], .score = 1, .similarity = NAN};
+		result->hits[i] = (struct retrieve_hit){
+			.context = contexts[i], .place = place + i, .score = 1, .similarity = NAN};
 	result->count = count;
 	return CS_OK;
 }
@@ -71,27 +106,55 @@ static size_t drop_repeats(const struct slice *ids, size_t count, struct slice *
 	return kept;
 }
 
+/* Contexts come in the order of the ids: one walk over both tells what is missing and gives the page. */
+static enum cs_status give_ids(struct op *op, const struct retrieve_request *request, const struct slice *ids,
+	size_t id_count, const struct context *contexts, size_t count, struct retrieve_result *result,
+	struct cs_error *err)
+{
+	struct slice *missing = arena_array(op->arena, id_count - count, sizeof *missing);
+	size_t found = 0, kept = 0;
+	enum cs_status status = give(op, contexts, count, 0, result, err);
+
+	if (status != CS_OK)
+		return status;
+	if (!missing)
+		return cs_fail_memory(err);
+	for (size_t place = 0; place < id_count; place++) {
+		if (found == count || !slice_eq(ids[place], contexts[found].id)) {
+			missing[result->not_found_count++] = ids[place];
+			continue;
+		}
+		result->hits[found].place = place;
+		result->end = place + 1;
+		if (place >= request->offset && kept < request->limit)
+			result->hits[kept++] = result->hits[found];
+		found++;
+	}
+	result->not_found = missing;
+	result->count = kept;
+	return CS_OK;
+}
+
 static enum cs_status by_id(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *result, struct cs_error *err)
 {
 	struct slice *ids = arena_array(op->arena, request->id_count, sizeof *ids);
 	struct context *contexts;
 	int64_t start = clock_mono_ns();
-	size_t count, skip;
+	size_t id_count, count;
 	enum cs_status status;
 
 	if (!ids)
 		return cs_fail_memory(err);
-	count = drop_repeats(request->ids, request->id_count, ids);
+	id_count = drop_repeats(request->ids, request->id_count, ids);
 	status = store->contexts.get(
-		store->contexts.self, op, ids, count, request->with_relations, &contexts, &count, err);
+		store->contexts.self, op, ids, id_count, request->with_relations, &contexts, &count, err);
 	if (status != CS_OK)
 		return status;
 	result->load_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_BY_ID;
 	result->total = count;
-	skip = request->offset < count ? request->offset : count;
-	return give(op, contexts + skip, count - skip, result, err);
+	return give_ids(op, request, ids, id_count, contexts, count, result, err);
 }
 
 static enum cs_status all_of_them(struct store *store, struct op *op, const struct retrieve_request *request,
@@ -108,13 +171,13 @@ static enum cs_status all_of_them(struct store *store, struct op *op, const stru
 		return status;
 	result->load_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_ALL;
-	result->total = total;
-	return give(op, contexts, count, result, err);
+	result->total = result->end = total;
+	return give(op, contexts, count, request->offset, result, err);
 }
 
 /* Contexts come in the order of the hits, some perhaps gone: one walk over both matches them. */
-static enum cs_status load_hits(struct store *store, struct op *op, const struct hybrid_hit *hits, size_t hit_count,
-	bool with_relations, struct retrieve_result *result, struct cs_error *err)
+static enum cs_status load_hits(struct store *store, struct op *op, const struct retrieve_request *request,
+	const struct hybrid_hit *hits, size_t hit_count, struct retrieve_result *result, struct cs_error *err)
 {
 	struct slice *ids = arena_array(op->arena, hit_count, sizeof *ids);
 	int64_t start = clock_mono_ns();
@@ -128,9 +191,9 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 		ids[i] = hits[i].id;
 	if (hit_count > 0)
 		status = store->contexts.get(
-			store->contexts.self, op, ids, hit_count, with_relations, &contexts, &count, err);
+			store->contexts.self, op, ids, hit_count, request->with_relations, &contexts, &count, err);
 	if (status == CS_OK)
-		status = give(op, contexts, count, result, err);
+		status = give(op, contexts, count, request->offset, result, err);
 	if (status != CS_OK)
 		return status;
 	for (size_t i = 0; i < count; i++, at++) {
@@ -138,6 +201,7 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 
 		while (at + 1 < hit_count && !slice_eq(hits[at].id, contexts[i].id))
 			at++;
+		to->place = request->offset + at;
 		to->score = hits[at].score;
 		to->text_score = hits[at].text_score;
 		to->text_rank = hits[at].text_rank;
@@ -177,9 +241,9 @@ static enum cs_status by_words(struct store *store, struct op *op, const struct 
 			.text_rank = request->order == TEXT_BY_SCORE ? request->offset + i + 1 : 0};
 	result->search_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_BY_TEXT;
-	result->total = found.total;
+	result->total = result->end = found.total;
 	result->no_words = found.no_words;
-	return load_hits(store, op, hits, found.count, request->with_relations, result, err);
+	return load_hits(store, op, request, hits, found.count, result, err);
 }
 
 static void note_bounds(struct op *op, const struct hybrid_result *found, struct retrieve_result *result)
@@ -216,11 +280,11 @@ static enum cs_status by_vector(struct store *store, struct op *op, const struct
 	if (status != CS_OK)
 		return status;
 	result->way = request->mode == RETRIEVE_VECTOR ? RETRIEVED_BY_VECTOR : RETRIEVED_HYBRID;
-	result->total = found.total;
+	result->total = result->end = found.total;
 	result->vector_ns = found.vector_ns;
 	result->search_ns = found.text_ns;
 	note_bounds(op, &found, result);
-	return load_hits(store, op, found.hits, found.count, request->with_relations, result, err);
+	return load_hits(store, op, request, found.hits, found.count, result, err);
 }
 
 /* Is it the vectors that are missing, so that words may answer? */
@@ -261,9 +325,11 @@ enum cs_status retrieve_contexts(struct store *store, struct op *op, const struc
 	struct retrieve_result result = {0};
 	enum cs_status status;
 
-	if (request->id_count > 0)
-		status = by_id(store, op, request, &result, err);
-	else if ((status = check_mode(request->mode, err)) != CS_OK)
+	if (request->id_count > 0) {
+		status = check_ids_alone(request, err);
+		if (status == CS_OK)
+			status = by_id(store, op, request, &result, err);
+	} else if ((status = check_mode(request->mode, err)) != CS_OK)
 		return status;
 	else if (slice_eq(slice_trim(request->query), S("*")))
 		status = all_of_them(store, op, request, &result, err);

@@ -6,13 +6,15 @@
  * silently is another one would be worse than none. `graph` and `kv` do not exist here and are refused with the ones
  * that do (agent state is read with get_agent_state).
  *
- * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, in
- * their order; query, filters, order and threshold play no part then.
+ * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, each
+ * once, in their order, and which of them are not there is told. What would choose or order otherwise (query, filters,
+ * order, threshold, a mode that is a kind of search) is refused beside ids: to leave it out silently would be to answer
+ * another question. limit is the size of a page, as ever.
  *
  * Pages are offsets into the ranking: contexts stored between two pages can shift it by one. total counts what matches,
  * passes the filters and reaches the threshold, whatever the page: by text, contexts with at least one of the words; by
  * vector, contexts that have one; hybrid, either. Filters apply in the ports, before the search.
- * Slices live in op->arena. Threads: any worker. Errors: VALIDATION (mode), EMBEDDING_UNAVAILABLE (mode vector), and the
+ * Slices live in op->arena. Threads: any worker. Errors: VALIDATION (mode; what ids exclude), EMBEDDING_UNAVAILABLE (mode vector), and the
  * ports'. */
 #ifndef CS_STORE_RETRIEVE_H
 #define CS_STORE_RETRIEVE_H
@@ -51,6 +53,7 @@ struct retrieve_request {
 
 struct retrieve_hit {
 	struct context context;
+	size_t place;       /* in the whole ranking, or among the ids (each once), from 0 */
 	double score;       /* 0 to 1 */
 	double text_score;  /* BM25; 0 where words were not searched */
 	double similarity;  /* cosine; NAN: none */
@@ -64,7 +67,10 @@ struct retrieve_result {
 	struct retrieve_hit *hits;
 	size_t count;
 	uint64_t total;
+	uint64_t end; /* no hit has this place or a higher one */
 	enum retrieve_way way;
+	const struct slice *not_found; /* of all the ids, whatever the page; in their order */
+	size_t not_found_count;
 	bool no_words; /* the query has no word in it */
 	struct slice degraded[RETRIEVE_DEGRADED_MAX];
 	size_t degraded_count;

@@ -144,11 +144,95 @@ static void newest_first_when_asked(void **state)
 static void ids_are_read_in_their_order(void **state)
 {
 	store_many();
-	accepted("retrieve_context", "{\"ids\":[\"c07\",\"missing\",\"c03\",\"c07\"],\"limit\":1}");
+	accepted("retrieve_context", "{\"ids\":[\"c07\",\"missing\",\"c03\",\"c07\"]}");
 	assert_int_equal(num("total_count"), 2);
 	assert_str("results.0.id", "c07");
 	assert_str("results.1.id", "c03");
 	assert_str("search_mode_used", "ids");
+	assert_str("message", "2 shown, 2 of 3 ids found");
+	assert_int_equal(at("next_cursor"), JSON_NONE);
+	assert_int_equal(fx.reply.nodes[at("not_found")].count, 1);
+	assert_str("not_found.0", "missing");
+	accepted("retrieve_context", "{\"ids\":[\"c07\"]}");
+	assert_int_equal(at("not_found"), JSON_NONE);
+}
+
+static void a_limit_pages_ids(void **state)
+{
+	char text[4096];
+	int len = snprintf(text, sizeof text, "\"ids\":[\"none\"");
+
+	store_many();
+	for (int i = 0; i < 30; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, ",\"c%02d\",\"none%d\"", i, i);
+	snprintf(text + len, sizeof text - (size_t)len, "],\"limit\":7");
+	follow(text, 30);
+	snprintf(text + len, sizeof text - (size_t)len, "],\"limit\":30");
+	follow(text, 30);
+	assert_int_equal(at("next_cursor"), JSON_NONE);
+	/* All at once where no limit is named, however many. */
+	snprintf(text + len, sizeof text - (size_t)len, "]");
+	follow(text, 30);
+	assert_int_equal(fx.reply.nodes[at("results")].count, 30);
+	assert_int_equal(fx.reply.nodes[at("not_found")].count, 31);
+}
+
+static void ids_exclude_what_searches(void **state)
+{
+	static const struct {
+		const char *argument, *name;
+	} cases[] = {
+		{"\"query\":\"apple\"", "query"},
+		{"\"query\":\"*\"", "query"},
+		{"\"type\":\"log\"", "type"},
+		{"\"search_mode\":\"text\"", "search_mode"},
+		{"\"search_mode\":\"vector\"", "search_mode"},
+		{"\"search_mode\":\"kv\"", "search_mode"},
+		{"\"filters\":{\"tags\":[\"all\"]}", "filters"},
+		{"\"filters\":{\"status\":\"open\"}", "filters"},
+		{"\"filters\":{\"agent_id\":\"a\"}", "filters"},
+		{"\"filters\":{\"namespace\":\"n\"}", "filters"},
+		{"\"filters\":{\"date_from\":\"2020-01-01\"}", "filters"},
+		{"\"filters\":{\"date_to\":\"2020-01-01\"}", "filters"},
+		{"\"filters\":{\"metadata\":{\"n\":1}}", "filters"},
+		{"\"score_threshold\":0.1", "score_threshold"},
+		{"\"sort_by\":\"timestamp\"", "sort_by"},
+		{"\"exclude_sources\":[\"code\"]", "exclude_sources"},
+	};
+	char text[256], expected[256];
+
+	store_many();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		snprintf(text, sizeof text, "{\"ids\":[\"c07\"],%s}", cases[i].argument);
+		snprintf(expected, sizeof expected, "%s cannot be combined with ids", cases[i].name);
+		refused("retrieve_context", text, CS_VALIDATION, expected);
+	}
+	refused("retrieve_context", "{\"ids\":[\"c07\"],\"type\":\"log\",\"filters\":{\"tags\":[\"all\"]}}",
+		CS_VALIDATION, "type, filters cannot be combined with ids");
+	/* Clients that spell out every default, or fill what they were not given with something empty. */
+	accepted("retrieve_context",
+		"{\"ids\":[\"c07\",\"c03\"],\"query\":\"\",\"type\":\"all\",\"search_mode\":\"hybrid\",\"limit\":10,"
+		"\"filters\":{\"tags\":[],\"metadata\":{},\"status\":null},\"score_threshold\":0,"
+		"\"include_relationships\":false,\"sort_by\":\"relevance\",\"exclude_sources\":[],\"cursor\":null,"
+		"\"use_cache\":true,\"explain\":false}");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 2);
+	accepted("retrieve_context", "{\"ids\":[\"c07\"],\"search_mode\":\"auto\",\"filters\":{},\"explain\":true}");
+}
+
+static void unknown_ids_keep_to_the_budget(void **state)
+{
+	static char text[32000];
+	int len = snprintf(text, sizeof text, "{\"max_tokens\":256,\"ids\":[\"c00\"");
+
+	store_many();
+	for (int i = 0; i < 99; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, ",\"%0200d\"", i);
+	snprintf(text + len, sizeof text - (size_t)len, "]}");
+	accepted("retrieve_context", text);
+	assert_true(is_true("truncated"));
+	assert_in_range(fx.out.len, 300, 1024);
+	assert_str("results.0.id", "c00");
+	assert_says("message", "1 of 100 ids found");
 }
 
 static void a_budget_is_kept(void **state)
@@ -210,6 +294,7 @@ static void what_cannot_be_asked_is_refused(void **state)
 		"limit must be a whole number from 1 to 100, not 0; score_threshold must be a number from 0 to 1, not "
 		"1.5");
 	refused("retrieve_context", "{\"query\":\"a\",\"ids\":[]}", CS_VALIDATION, "ids");
+	refused("retrieve_context", "{\"query\":\"\"}", CS_VALIDATION, "query is required and may not be empty");
 	accepted("retrieve_context", "{\"query\":\"!?\"}");
 	assert_int_equal(num("total_count"), 0);
 	assert_says("message", "no word");
@@ -226,6 +311,9 @@ int main(void)
 		T(filters_apply_before_the_search),
 		T(newest_first_when_asked),
 		T(ids_are_read_in_their_order),
+		T(a_limit_pages_ids),
+		T(ids_exclude_what_searches),
+		T(unknown_ids_keep_to_the_budget),
 		T(a_budget_is_kept),
 		T(cursors_belong_to_their_question),
 		T(what_cannot_be_asked_is_refused),
