@@ -27,6 +27,7 @@
 #define LOOP_REPLY_MAX  (16u << 10) /* a longer one is a worker's to write */
 
 _Static_assert(TOKENS_MIN *BYTES_PER_TOKEN > ENVELOPE_BYTES + 200, "the smallest budget holds the smallest excerpt");
+_Static_assert(CONTEXT_ID_MAX <= CURSOR_TEXT_MAX, "a page begins behind an id");
 _Static_assert(RETRIEVE_LIMIT_DEFAULT == 10, "the default below says so");
 
 static const char *const order_names[] = {"relevance", "timestamp", NULL};
@@ -211,8 +212,11 @@ static enum cs_status read_place(struct tool_call *call, struct question *questi
 
 	if (status == CS_OK && text.len > 0) {
 		status = cursor_read(call->op->arena, text, question->hash, &cursor, err);
-		if (status == CS_OK)
+		if (status == CS_OK) {
 			question->request.offset = (size_t)cursor.number;
+			question->request.behind = cursor.text;
+			question->request.mark = cursor.mark;
+		}
 	}
 	return status;
 }
@@ -329,8 +333,13 @@ static enum cs_status write_page(struct tool_call *call, struct question *questi
 	json_key_bool(w, "success", true);
 	truncated = hits_write_not_found(w, &question->form, result);
 	written = hits_write(w, &question->form, result, &truncated);
-	next.number = written > 0 ? result->hits[written - 1].place + 1 : result->end;
-	if (next.number < result->end) {
+	if (written > 0 && result->hits[written - 1].place + 1 < result->end) {
+		const struct retrieve_hit *last = &result->hits[written - 1];
+
+		next.number = last->place + 1;
+		/* Places among ids are the client's own and do not shift. */
+		next.text = result->way == RETRIEVED_BY_ID ? S("") : last->context.id;
+		next.mark = result->mark;
 		cursor = cursor_write(call->op->arena, &next);
 		if (!cursor.ptr)
 			return cs_fail_memory(err);

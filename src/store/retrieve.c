@@ -10,6 +10,12 @@
 #include "store/hybrid.h"
 #include "store/score.h"
 
+/* Where the last hit of the former page is looked for: more is stored than removed, and a list is newest first. */
+#define NEAR_BEFORE 20u
+#define NEAR        100u
+#define NEAR_BYTES  (128u << 20)
+#define NOT_WHOLE   "hits may repeat or be missing"
+
 const char *const retrieve_mode_names[RETRIEVE_MODE_COUNT + 1] = {
 	[RETRIEVE_VECTOR] = "vector",
 	[RETRIEVE_GRAPH] = "graph",
@@ -319,24 +325,99 @@ static enum cs_status by_meaning(struct store *store, struct op *op, const struc
 	return by_words(store, op, request, result, err);
 }
 
+/* Everything but ids. */
+static enum cs_status search(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	if (slice_eq(slice_trim(request->query), S("*")))
+		return all_of_them(store, op, request, result, err);
+	if (request->mode == RETRIEVE_TEXT)
+		return by_words(store, op, request, result, err);
+	return by_meaning(store, op, request, result, err);
+}
+
+static uint64_t mark_of(const struct store *store)
+{
+	return store->contexts.generation ? store->contexts.generation(store->contexts.self) : 0;
+}
+
+/* Where the page behind request->behind begins now; not touched where that is not near its old place. Costs what a page
+ * costs. */
+static enum cs_status find_again(struct store *store, struct op *op, const struct retrieve_request *request,
+	size_t *ret_offset, bool *ret_found, struct cs_error *err)
+{
+	struct retrieve_request nearby = *request;
+	struct retrieve_result result = {0};
+	struct arena scratch;
+	struct op inner = *op;
+	enum cs_status status;
+
+	nearby.offset = request->offset > NEAR_BEFORE ? request->offset - NEAR_BEFORE : 0;
+	nearby.limit = NEAR;
+	nearby.with_relations = false;
+	arena_init(&scratch, NULL, 0, NEAR_BYTES);
+	inner.arena = &scratch;
+	status = search(store, &inner, &nearby, &result, err);
+	for (size_t i = 0; status == CS_OK && i < result.count; i++)
+		if (slice_eq(result.hits[i].context.id, request->behind)) {
+			*ret_offset = result.hits[i].place + 1;
+			*ret_found = true;
+		}
+	arena_release(&scratch);
+	/* Too much text nearby: the page itself may still fit. */
+	return status == CS_LIMIT_EXCEEDED ? CS_OK : status;
+}
+
+/* In these a context keeps its place relative to every other, whatever is stored. */
+static bool order_is_lasting(const struct retrieve_request *request, const struct retrieve_result *result)
+{
+	return result->way == RETRIEVED_ALL ||
+	       (result->way == RETRIEVED_BY_TEXT && request->order == TEXT_BY_DATE && request->score_threshold <= 0);
+}
+
+static enum cs_status next_page(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	struct retrieve_request moved = *request;
+	bool found = false;
+	enum cs_status status = find_again(store, op, request, &moved.offset, &found, err);
+
+	if (status == CS_OK)
+		status = search(store, op, &moved, result, err);
+	if (status != CS_OK)
+		return status;
+	if (!found)
+		note(op, result,
+			"contexts changed since the former page, and its last hit is not near its place any "
+			"more: " NOT_WHOLE);
+	else if (!order_is_lasting(request, result) && (result->mark || moved.offset != request->offset))
+		note(op, result,
+			"contexts changed since the former page: this one goes on behind its last hit, but "
+			"other " NOT_WHOLE);
+	else if (mark_of(store) != result->mark)
+		note(op, result, "contexts changed while this page was read: " NOT_WHOLE);
+	return CS_OK;
+}
+
 enum cs_status retrieve_contexts(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *ret_result, struct cs_error *err)
 {
-	struct retrieve_result result = {0};
-	enum cs_status status;
+	struct retrieve_result result = {.mark = mark_of(store)};
+	bool next = request->behind.len > 0, changed = next && (request->mark != result.mark || !result.mark);
+	enum cs_status status = request->id_count > 0 ? check_ids_alone(request, err) : check_mode(request->mode, err);
 
-	if (request->id_count > 0) {
-		status = check_ids_alone(request, err);
-		if (status == CS_OK)
-			status = by_id(store, op, request, &result, err);
-	} else if ((status = check_mode(request->mode, err)) != CS_OK)
+	if (status != CS_OK)
 		return status;
-	else if (slice_eq(slice_trim(request->query), S("*")))
-		status = all_of_them(store, op, request, &result, err);
-	else if (request->mode == RETRIEVE_TEXT)
-		status = by_words(store, op, request, &result, err);
-	else
-		status = by_meaning(store, op, request, &result, err);
+	if (request->id_count > 0) {
+		status = by_id(store, op, request, &result, err);
+	} else if (!changed) {
+		status = search(store, op, request, &result, err);
+		changed = next && status == CS_OK && mark_of(store) != request->mark;
+	}
+	if (changed) {
+		result = (struct retrieve_result){.mark = mark_of(store)};
+		status = next_page(store, op, request, &result, err);
+	}
 	if (status == CS_OK)
 		*ret_result = result;
 	return status;

@@ -1,6 +1,8 @@
 /* retrieve_context, over the engine: ranking, filters, thresholds, pages, budgets. */
 #include "../support/tool_fixture.h"
 
+#include "store/cursor.h"
+
 #define COUNT 40
 
 /* c00 to c39: each says "apple" once, and the later ones amid more other words, so that scores fall. */
@@ -279,6 +281,169 @@ static void cursors_belong_to_their_question(void **state)
 	refused("retrieve_context", text, CS_VALIDATION, "damaged");
 }
 
+/* What stands on a page: each of the COUNT ids at most once over all pages. */
+static void see(bool seen[COUNT])
+{
+	for (uint32_t hit = json_first(&fx.reply, at("results")); hit != JSON_NONE;
+		hit = json_next(&fx.reply, at("results"), hit)) {
+		struct slice id = S("");
+		int n;
+
+		assert_true(json_str(&fx.reply, json_get(&fx.reply, hit, S("id")), &id));
+		if (id.ptr[0] != 'c')
+			continue; /* stored on the way */
+		n = (id.ptr[1] - '0') * 10 + id.ptr[2] - '0';
+		if (seen[n])
+			fail_msg("c%02d stands on two pages", n);
+		seen[n] = true;
+	}
+}
+
+static char kept_cursor[CURSOR_SIZE_MAX + 1];
+
+/* Of the last reply; false: there is none. */
+static bool keep_cursor(void)
+{
+	if (at("next_cursor") == JSON_NONE)
+		return false;
+	snprintf(kept_cursor, sizeof kept_cursor, SLICE_FMT, SLICE_ARG(str("next_cursor")));
+	return true;
+}
+
+static void next_page(const char *arguments)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "{%s,\"cursor\":\"%s\"}", arguments, kept_cursor);
+	accepted("retrieve_context", text);
+}
+
+static void first_page(const char *arguments)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "{%s}", arguments);
+	accepted("retrieve_context", text);
+	assert_true(keep_cursor());
+}
+
+static void remove_one(struct slice id)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, "{\"context_id\":\"" SLICE_FMT "\",\"reason\":\"no longer true\"}", SLICE_ARG(id));
+	accepted("delete_context", text);
+}
+
+static void store_apple(int number, int others)
+{
+	static char text[8192];
+	int len =
+		snprintf(text, sizeof text, "{\"id\":\"new%d\",\"type\":\"log\",\"content\":{\"text\":\"apple", number);
+
+	for (int i = 0; i < others; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, " n%dx%d", number, i);
+	snprintf(text + len, sizeof text - (size_t)len, "\"}}");
+	accepted("store_context", text);
+}
+
+/* Between any two pages contexts are stored ahead of the place and one that was seen is removed. */
+static void pages_amid_changes(const char *arguments, int ahead, bool lasting)
+{
+	bool seen[COUNT] = {false};
+	int stored = 0, removed = 0;
+
+	store_many();
+	first_page(arguments);
+	see(seen);
+	while (keep_cursor()) {
+		struct slice first = arena_copy(&fx.arena, str("results.0.id"));
+
+		for (int i = 0; i < ahead; i++)
+			store_apple(stored++, 0);
+		remove_one(first);
+		removed++;
+		next_page(arguments);
+		see(seen);
+		assert_int_equal(num("total_count"), COUNT + stored - removed);
+		if (lasting)
+			assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+		else
+			assert_says("degraded.0", "contexts changed since the former page: this one goes on");
+	}
+	for (int i = 0; i < COUNT; i++)
+		if (!seen[i])
+			fail_msg("c%02d stands on no page", i);
+}
+
+static void a_list_goes_on_where_it_was(void **state)
+{
+	pages_amid_changes("\"query\":\"*\",\"limit\":7", 3, true);
+}
+
+static void a_search_by_date_goes_on_where_it_was(void **state)
+{
+	pages_amid_changes(
+		"\"query\":\"apple\",\"search_mode\":\"text\",\"sort_by\":\"timestamp\",\"limit\":4", 2, true);
+}
+
+static void a_search_by_words_goes_on_and_tells(void **state)
+{
+	pages_amid_changes("\"query\":\"apple\",\"search_mode\":\"text\",\"limit\":7", 2, false);
+}
+
+static void unchanged_contexts_are_not_said_to_have_changed(void **state)
+{
+	static const char arguments[] = "\"query\":\"apple\",\"search_mode\":\"text\",\"limit\":7";
+
+	store_many();
+	first_page(arguments);
+	accepted("update_scratchpad", "{\"agent_id\":\"a\",\"key\":\"k\",\"content\":\"x\"}");
+	next_page(arguments);
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+	assert_str("results.0.id", "c07");
+}
+
+static void a_place_that_is_gone_is_told(void **state)
+{
+	static const char arguments[] = "\"query\":\"*\",\"limit\":7";
+
+	store_many();
+	first_page(arguments);
+	assert_str("results.6.id", "c33");
+	remove_one(S("c33"));
+	next_page(arguments);
+	assert_says("degraded.0", "its last hit is not near its place any more");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 7);
+	/* Farther than is looked. */
+	first_page(arguments);
+	for (int i = 0; i < 100; i++)
+		store_apple(i, 0);
+	next_page(arguments);
+	assert_says("degraded.0", "its last hit is not near its place any more");
+}
+
+/* Another process, or this one after a restart, counts from elsewhere. */
+static void a_cursor_outlives_a_restart(void **state)
+{
+	static const char arguments[] = "\"query\":\"*\",\"limit\":7";
+	struct cs_error err;
+
+	store_many();
+	first_page(arguments);
+	store_apple(0, 0);
+	engine_close(fx.engine);
+	assert_int_equal(engine_open(slice_cstr(fx.dir), &fx.engine, &err), CS_OK);
+	fx.store.contexts = engine_contexts(fx.engine);
+	fx.store.text = engine_text(fx.engine);
+	fx.store.kv = engine_kv(fx.engine);
+	for (int i = 0; i < COUNT; i++) /* as many commits as there were at the first page */
+		store_apple(i % 5, i);
+	next_page(arguments);
+	assert_str("results.0.id", "c32");
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+}
+
 static void what_cannot_be_asked_is_refused(void **state)
 {
 	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"vector\"}", CS_EMBEDDING_UNAVAILABLE,
@@ -316,6 +481,12 @@ int main(void)
 		T(unknown_ids_keep_to_the_budget),
 		T(a_budget_is_kept),
 		T(cursors_belong_to_their_question),
+		T(a_list_goes_on_where_it_was),
+		T(a_search_by_date_goes_on_where_it_was),
+		T(a_search_by_words_goes_on_and_tells),
+		T(unchanged_contexts_are_not_said_to_have_changed),
+		T(a_place_that_is_gone_is_told),
+		T(a_cursor_outlives_a_restart),
 		T(what_cannot_be_asked_is_refused),
 	};
 
