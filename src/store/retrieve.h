@@ -86,7 +86,7 @@ struct retrieve_result {
 	const struct slice *not_found; /* of all the ids, whatever the page; in their order */
 	size_t not_found_count;
 	struct slice unused; /* names of arguments that say nothing beside ids; empty: none */
-	bool no_words; /* the query has no word in it */
+	bool no_words;       /* the query has no word in it */
 	struct slice degraded[RETRIEVE_DEGRADED_MAX];
 	size_t degraded_count;
 	bool passing;      /* something that may mend itself, without a commit, kept the answer from being better */
