@@ -27,6 +27,7 @@ SETTING(EMBEDDING_PRECISION, "embedding-precision", "CONTEXT_STORE_EMBEDDING_PRE
 SETTING(EMBEDDING_THREADS, "embedding-threads", "CONTEXT_STORE_EMBEDDING_THREADS", INT, "0", 0, 256, "N", "Texts embedded at the same time; 0 means one per core")
 SETTING(EMBEDDING_BATCH, "embedding-batch", "CONTEXT_STORE_EMBEDDING_BATCH", INT, "32", 1, 256, "N", "Most texts embedded together, and most in one request to --embedding-url")
 SETTING(EMBEDDING_QUEUE_MAX, "embedding-queue-max", "CONTEXT_STORE_EMBEDDING_QUEUE_MAX", INT, "1000", 1, 1000000, "N", "Most texts waiting to be embedded; contexts beyond are stored at once and embedded later")
+SETTING(EMBEDDING_QUEUE_WAIT, "embedding-queue-wait", "CONTEXT_STORE_EMBEDDING_QUEUE_WAIT", INT, "25", 0, 3600000, "milliseconds", "Longest time that texts may take which stand before a context's own; beyond, it is stored at once and embedded later; 0 means no limit. For the built-in encoder")
 SETTING(MODEL_DIR, "model-dir", "CONTEXT_STORE_MODEL_DIR", STR, "", 0, 0, "DIR", "Directory of installed models; by default $XDG_DATA_HOME/context-store/models or ~/.local/share/context-store/models")
 SETTING(STATUS_RESPONSE_TIME, "status-response-time", "CONTEXT_STORE_STATUS_RESPONSE_TIME", STR, "50/100/200", 0, 0, "MS", "Thresholds of /status, target/warning/critical: 95th percentile of response times, in milliseconds")
 SETTING(STATUS_CONNECTIONS, "status-connections", "CONTEXT_STORE_STATUS_CONNECTIONS", STR, "100/150/200", 0, 0, "N", "Thresholds of /status: client connections")

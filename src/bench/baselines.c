@@ -27,7 +27,7 @@ struct baselines {
 	struct responder responder;
 	struct slice request, reply; /* of our own tool */
 	struct sqlite_loop *sqlite;
-	char sqlite_dir[PATH_MAX];
+	struct scratch_dir sqlite_dir;
 	struct service redis, nginx; /* pid 0: not there */
 };
 
@@ -164,8 +164,8 @@ static enum cs_status start_redis(struct baselines *b, const char *program, stru
 {
 	struct service *s = &b->redis;
 	char port[8], *words[16];
-	const char *const options[] = {program, "--bind", "127.0.0.1", "--port", port, "--dir", s->dir, "--save", "",
-		"--appendonly", "yes", "--appendfsync", "always"};
+	const char *const options[] = {program, "--bind", "127.0.0.1", "--port", port, "--dir", s->dir.path, "--save",
+		"", "--appendonly", "yes", "--appendfsync", "always"};
 	size_t n = sizeof options / sizeof *options;
 	enum cs_status status = service_prepare(s, err);
 
@@ -205,12 +205,13 @@ static enum cs_status start_nginx(struct baselines *b, const char *program, stru
 		"%s/proxy;\n"
 		"fastcgi_temp_path %s/fastcgi; uwsgi_temp_path %s/uwsgi; scgi_temp_path %s/scgi;\n"
 		"server { listen 127.0.0.1:%u; root %s; } }\n",
-		geteuid() == 0 ? "user root; " : "", s->dir, s->dir, s->dir, s->dir, s->dir, s->dir, s->port, s->dir);
+		geteuid() == 0 ? "user root; " : "", s->dir.path, s->dir.path, s->dir.path, s->dir.path, s->dir.path,
+		s->dir.path, s->port, s->dir.path);
 	if (status == CS_OK)
-		status = write_file(s->dir, "nginx.conf", conf, err);
+		status = write_file(s->dir.path, "nginx.conf", conf, err);
 	if (status == CS_OK)
-		status = write_file(s->dir, "reply.json", reply, err);
-	snprintf(path, sizeof path, "%s/nginx.conf", s->dir);
+		status = write_file(s->dir.path, "reply.json", reply, err);
+	snprintf(path, sizeof path, "%s/nginx.conf", s->dir.path);
 	words[0] = (char *)(uintptr_t)program;
 	words[1] = (char *)(uintptr_t) "-c";
 	words[2] = path;
@@ -255,9 +256,9 @@ enum cs_status baselines_open(struct runner *r, struct baselines **ret_baselines
 	if (status == CS_OK)
 		status = responder_start(&b->responder, b->reply, err);
 	if (status == CS_OK)
-		status = target_make_dir(b->sqlite_dir, err);
+		status = scratch_dir_make(&b->sqlite_dir, err);
 	if (status == CS_OK)
-		status = sqlite_loop_open(b->sqlite_dir, &b->sqlite, err);
+		status = sqlite_loop_open(b->sqlite_dir.path, &b->sqlite, err);
 	if (status != CS_OK) {
 		baselines_close(b);
 		return status;
@@ -290,7 +291,7 @@ void baselines_close(struct baselines *b)
 		return;
 	responder_stop(&b->responder);
 	sqlite_loop_close(b->sqlite);
-	target_remove_dir(b->sqlite_dir);
+	scratch_dir_remove(&b->sqlite_dir);
 	service_stop(&b->redis);
 	service_stop(&b->nginx);
 	free(b);

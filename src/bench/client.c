@@ -149,6 +149,8 @@ static void count(struct run *r, struct connection *c, bool good, struct slice r
 		return;
 	}
 	series->success++;
+	if (series->mark.len > 0 && memmem(reply.ptr, reply.len, series->mark.ptr, series->mark.len))
+		series->marked++;
 	r->result->reply_bytes = reply.len;
 	histogram_record(&series->latency, now_ns - c->sent_ns);
 }

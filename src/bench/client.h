@@ -31,10 +31,11 @@ struct client_address {
 	socklen_t length;
 };
 
-/* What the requests of one kind came to. All zero at the start; several runs may go into one. */
+/* What the requests of one kind came to. All zero at the start but the mark; several runs may go into one. */
 struct client_series {
+	struct slice mark;        /* successes whose reply holds it are counted apart, too; empty: none */
 	struct histogram latency; /* of the successes */
-	uint64_t success, failed;
+	uint64_t success, failed, marked;
 	char failure[CLIENT_FAILURE_MAX]; /* what the first failure said; "" when none failed */
 };
 

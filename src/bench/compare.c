@@ -120,6 +120,26 @@ static void write_group(
 	}
 }
 
+/* Where vectors came later in one of the two than in the other, a time is not that of the same work. */
+static void write_pending(const struct comparison_list *list, struct buffer *out)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < list->count; i++) {
+		const struct measurement *a = list->rows[i].before, *b = list->rows[i].after;
+
+		if (a->pending == b->pending || (i > 0 && list->rows[i - 1].before == a))
+			continue;
+		if (!begun)
+			buffer_printf(out,
+				"\nanswered before the vector was made (pending)\n  %-8s %-17s %5s %9s %9s\n", "kind",
+				"what", "conn", "before", "after");
+		begun = true;
+		buffer_printf(out, "  %-8s %-17.*s %5u %9llu %9llu\n", kind_names[a->kind], SLICE_ARG(a->name),
+			a->connections, (unsigned long long)a->pending, (unsigned long long)b->pending);
+	}
+}
+
 void compare_write_text(const struct comparison_list *list, const struct result *before, const struct result *after,
 	double threshold, struct buffer *out)
 {
@@ -137,6 +157,7 @@ void compare_write_text(const struct comparison_list *list, const struct result 
 	write_group(list, "slower", false, VERDICT_SLOWER, out);
 	write_group(list, "faster", false, VERDICT_FASTER, out);
 	write_group(list, "unknown: too few rounds to tell", false, VERDICT_UNKNOWN, out);
+	write_pending(list, out);
 	buffer_printf(out, "\n%zu slower, %zu faster, %zu no different", list->slower, list->faster, list->same);
 	if (list->unknown > 0)
 		buffer_printf(out, ", %zu unknown", list->unknown);
@@ -168,6 +189,8 @@ void compare_write_json(const struct comparison_list *list, double threshold, st
 		json_key_str(&w, "name", c->before->name);
 		json_key_u64(&w, "connections", c->before->connections);
 		json_key_str(&w, "figure", slice_cstr(c->figure));
+		json_key_u64(&w, "before_pending", c->before->pending);
+		json_key_u64(&w, "after_pending", c->after->pending);
 		json_key_f64(&w, "before_ms", c->before_ms);
 		json_key_f64(&w, "after_ms", c->after_ms);
 		json_key_f64(&w, "change_percent", c->change);

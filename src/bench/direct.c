@@ -15,7 +15,7 @@ struct direct {
 	struct workload workload;
 	struct arena arena;
 	struct buffer reply;
-	char dir[PATH_MAX];
+	struct scratch_dir dir;
 	bool open;
 };
 
@@ -122,9 +122,9 @@ enum cs_status direct_open(struct runner *r, struct direct **ret_direct, struct 
 	workload_init(&d->workload);
 	arena_init(&d->arena, NULL, 0, CALL_MEMORY);
 	buffer_init(&d->reply, REPLY_MAX);
-	status = target_make_dir(d->dir, err);
+	status = scratch_dir_make(&d->dir, err);
 	if (status == CS_OK)
-		status = r->hooks->open_direct(r->hooks->self, d->dir, &d->host, err);
+		status = r->hooks->open_direct(r->hooks->self, d->dir.path, &d->host, err);
 	d->open = status == CS_OK;
 	if (status == CS_OK)
 		status = prepare(d, err);
@@ -173,6 +173,6 @@ void direct_close(struct direct *d)
 		d->runner->hooks->close_direct(d->runner->hooks->self);
 	buffer_release(&d->reply);
 	arena_release(&d->arena);
-	target_remove_dir(d->dir);
+	scratch_dir_remove(&d->dir);
 	free(d);
 }

@@ -90,6 +90,9 @@ static struct client_load load_of(struct runner *r, unsigned connections, uint64
 static void clear_series(struct runner *r, unsigned segments)
 {
 	memset(r->series, 0, (size_t)segments * WORKLOAD_MAX * sizeof *r->series);
+	for (size_t i = 0; i < segments * WORKLOAD_MAX; i++)
+		if (i % WORKLOAD_MAX < workload_row_count && workload_rows[i % WORKLOAD_MAX].pending)
+			r->series[i].mark = slice_cstr(workload_rows[i % WORKLOAD_MAX].pending);
 	r->load_start_ns = clock_mono_ns();
 }
 
@@ -181,6 +184,7 @@ static enum cs_status tally_mix(struct runner *r, enum measurement_kind kind, un
 		histogram_add(&all->latency, &series[i].latency);
 		all->success += series[i].success;
 		all->failed += series[i].failed;
+		all->marked += series[i].marked;
 		if (!all->failure[0])
 			memcpy(all->failure, series[i].failure, sizeof all->failure);
 		part = tally_find(r, kind, workload_rows[i].tool, connections);

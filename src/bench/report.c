@@ -63,6 +63,23 @@ static size_t count_kind(const struct result *r, enum measurement_kind kind)
 	return n;
 }
 
+static void write_pending(const struct result *r, enum measurement_kind kind, struct buffer *out)
+{
+	bool begun = false;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct measurement *m = &r->measurements[i];
+
+		if (m->kind != kind || m->pending == 0)
+			continue;
+		if (!begun)
+			buffer_append(out, S("\nanswered before the vector was made (embedding_status pending)\n"));
+		begun = true;
+		buffer_printf(out, "%4u " SLICE_FMT ", %llu of %llu\n", m->connections, SLICE_ARG(m->name),
+			(unsigned long long)m->pending, (unsigned long long)m->success);
+	}
+}
+
 static void write_kind(const struct result *r, enum measurement_kind kind, const char *title, struct buffer *out)
 {
 	const struct measurement *last = NULL;
@@ -81,6 +98,7 @@ static void write_kind(const struct result *r, enum measurement_kind kind, const
 		write_row(m, out);
 		last = m;
 	}
+	write_pending(r, kind, out);
 }
 
 static void write_open(const struct result *r, struct buffer *out)

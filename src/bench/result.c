@@ -125,6 +125,7 @@ static void write_measurement(struct json_writer *w, const struct result *r, con
 	json_key_u64(w, "iterations", m->success + m->failures);
 	json_key_u64(w, "success", m->success);
 	json_key_u64(w, "failures", m->failures);
+	json_key_u64(w, "pending", m->pending);
 	key_text(w, "failure", m->failure);
 	json_key_f64(w, "per_second", m->per_second);
 	write_latency(w, &m->latency);

@@ -5,7 +5,7 @@
  *     {"format": "context-store-benchmark", "format_version": 1, "program": "context-store 0.1.0", "started_at": "...",
  *      "partial": false, "why_partial": null, "machine": {...}, "options": {...},
  *      "measurements": [{"kind": "closed", "name": "get_agent_state", "connections": 50, "iterations": 1000,
- *          "success": 1000, "failures": 0, "failure": null, "per_second": ..., "latency_ms": {"min", "avg", "median",
+ *          "success": 1000, "failures": 0, "pending": 0, "failure": null, "per_second": ..., "latency_ms": {"min", "avg", "median",
  *          "p95", "p99", "max"}, "target_ms": 50, "target_met": true, "memory_change_bytes": ..., "client_cpu_us": ...,
  *          "rounds": [{"median_ms", "p95_ms", "per_second"}, ...]}, ...],
  *      "self_check": {...}}
@@ -48,6 +48,7 @@ struct measurement {
 	struct slice name;
 	unsigned connections;
 	uint64_t success, failures;
+	uint64_t pending;     /* successes that came before all of the work was done (embedding_status pending) */
 	struct slice failure; /* what the first one said; empty */
 	double per_second;    /* of successes */
 	struct latency latency;

@@ -117,6 +117,8 @@ static enum cs_status read_measurement(const struct reader *r, uint32_t object, 
 	status = whole(r, object, "success", &m->success);
 	if (status == CS_OK)
 		status = whole(r, object, "failures", &m->failures);
+	if (status == CS_OK && json_get(&r->doc, object, S("pending")) != JSON_NONE) /* files of before have none */
+		status = whole(r, object, "pending", &m->pending);
 	if (status == CS_OK)
 		status = number(r, object, "per_second", &m->per_second);
 	if (status == CS_OK)

@@ -103,7 +103,7 @@ static enum cs_status open_target(struct runner *r, struct cs_error *err)
 		status = target_start(&r->target, o->flags, o->flag_count, err);
 	r->form = (struct request_form){.mcp = o->mcp, .host = slice_cstr(r->target.host), .api_key = o->api_key};
 	if (status == CS_OK && o->url.len == 0)
-		r->result->storage = storage_name(r->arena, r->target.dir);
+		r->result->storage = storage_name(r->arena, r->target.dir.path);
 	return status == CS_OK ? target_probe(&r->target, &r->form, err) : status;
 }
 

@@ -54,7 +54,7 @@ enum cs_status service_prepare(struct service *s, struct cs_error *err)
 	if (!picked)
 		return cs_fail(err, CS_UNAVAILABLE, "no free port: %s", strerror(errno));
 	s->port = ntohs(((struct sockaddr_in *)&s->address.address)->sin_port);
-	return target_make_dir(s->dir, err);
+	return scratch_dir_make(&s->dir, err);
 }
 
 __attribute__((noreturn)) static void become(char *const *words)
@@ -103,6 +103,6 @@ void service_stop(struct service *s)
 		(void)kill(s->pid, SIGKILL); /* what it holds is thrown away */
 		(void)waitpid(s->pid, NULL, 0);
 	}
-	target_remove_dir(s->dir);
+	scratch_dir_remove(&s->dir);
 	*s = (struct service){0};
 }

@@ -8,11 +8,12 @@
 #include <sys/types.h>
 
 #include "bench/client.h"
+#include "bench/scratch_dir.h"
 
 struct service {
 	pid_t pid;
 	unsigned port;
-	char dir[PATH_MAX];
+	struct scratch_dir dir;
 	struct client_address address;
 };
 

@@ -33,6 +33,7 @@ void tally_round(struct runner *r, struct tally *tally, const struct client_seri
 	histogram_add(&tally->latency, &series->latency);
 	m->success += series->success;
 	m->failures += series->failed;
+	m->pending += series->marked;
 	if (m->failure.len == 0 && series->failure[0])
 		m->failure = arena_copy(r->arena, slice_cstr(series->failure));
 	tally->elapsed_ns += elapsed_ns;

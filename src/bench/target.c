@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ftw.h>
 #include <netdb.h>
 #include <signal.h>
 #include <stdio.h>
@@ -28,30 +27,6 @@
 
 extern char **environ;
 
-enum cs_status target_make_dir(char dir[PATH_MAX], struct cs_error *err)
-{
-	const char *named = getenv("TMPDIR");
-	const char *base = named && *named == '/' ? named : access("/var/tmp", W_OK) == 0 ? "/var/tmp" : "/tmp";
-
-	if (snprintf(dir, PATH_MAX, "%s/context-store-bench-XXXXXX", base) >= PATH_MAX || !mkdtemp(dir)) {
-		dir[0] = '\0';
-		return cs_fail(err, CS_UNAVAILABLE, "cannot make a directory in %.300s: %s", base, strerror(errno));
-	}
-	return CS_OK;
-}
-
-static int remove_entry(const char *path, const struct stat *st, int kind, struct FTW *walk)
-{
-	(void)remove(path);
-	return 0;
-}
-
-void target_remove_dir(const char *dir)
-{
-	if (*dir)
-		(void)nftw(dir, remove_entry, 16, FTW_DEPTH | FTW_PHYS);
-}
-
 /* The end of the server's log. */
 static void read_log(const struct target *t, char text[LOG_MAX])
 {
@@ -60,7 +35,7 @@ static void read_log(const struct target *t, char text[LOG_MAX])
 	off_t size;
 	int fd;
 
-	snprintf(path, sizeof path, "%s/" LOG_NAME, t->dir);
+	snprintf(path, sizeof path, "%s/" LOG_NAME, t->dir.path);
 	fd = open(path, O_RDONLY | O_CLOEXEC);
 	if (fd >= 0) {
 		size = lseek(fd, 0, SEEK_END);
@@ -92,7 +67,7 @@ __attribute__((noreturn)) static void become_server(const struct target *t, char
 	char path[PATH_MAX + sizeof LOG_NAME];
 	int log, none = open("/dev/null", O_RDWR | O_CLOEXEC);
 
-	snprintf(path, sizeof path, "%s/" LOG_NAME, t->dir);
+	snprintf(path, sizeof path, "%s/" LOG_NAME, t->dir.path);
 	log = open(path, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	(void)setpgid(0, 0);
 	(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -130,13 +105,13 @@ enum cs_status target_start(struct target *t, char *const *flags, int flag_count
 {
 	static char name[] = CS_NAME, serve[] = "serve", data_dir[] = "--data-dir", host[] = "--host",
 		    loopback[] = "127.0.0.1", port_flag[] = "--port", zero[] = "0";
-	char *const ours[] = {data_dir, t->dir, host, loopback, port_flag, zero};
+	char *const ours[] = {data_dir, t->dir.path, host, loopback, port_flag, zero};
 	char **words, url[64];
 	unsigned port = 0;
 	enum cs_status status;
 	int n = 0;
 
-	status = target_make_dir(t->dir, err);
+	status = scratch_dir_make(&t->dir, err);
 	if (status != CS_OK)
 		return status;
 	words = calloc((size_t)flag_count + 9, sizeof *words);
@@ -318,9 +293,8 @@ void target_close(struct target *t)
 			nanosleep(&pause, NULL);
 		}
 	}
-	target_remove_dir(t->dir);
+	scratch_dir_remove(&t->dir);
 	t->pid = 0;
-	t->dir[0] = '\0';
 }
 
 bool target_has_ended(struct target *t, int64_t patience_ns, char *text, size_t size)

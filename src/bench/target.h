@@ -2,18 +2,17 @@
  *
  * The server of our own is this very executable, started with `serve --port 0` in a process group of its own (so that
  * Ctrl-C at the terminal ends the bench, which then ends the server) and told by the kernel when the bench dies. It
- * gets the bench's settings and environment. Its directory is made below TMPDIR or /var/tmp, is removed with it, and
- * holds its log.
+ * gets the bench's settings and environment. Its directory (bench/scratch_dir.h) is removed with it, and holds its log.
  *
  * Threads: one. */
 #ifndef CS_BENCH_TARGET_H
 #define CS_BENCH_TARGET_H
 
-#include <limits.h>
 #include <sys/types.h>
 
 #include "bench/client.h"
 #include "bench/request.h"
+#include "bench/scratch_dir.h"
 
 #define TARGET_HOST_MAX 300
 
@@ -21,13 +20,8 @@ struct target {
 	struct client_address address;
 	char host[TARGET_HOST_MAX]; /* the Host header: "127.0.0.1:8000" */
 	pid_t pid;                  /* of the server of our own, else 0 */
-	char dir[PATH_MAX];         /* its directory, or "" */
+	struct scratch_dir dir;     /* its directory */
 };
-
-/* A directory of its own below TMPDIR or /var/tmp: not /tmp first, which may be memory, where a commit costs nothing.
- * Errors: CS_UNAVAILABLE. */
-CS_CHECKED enum cs_status target_make_dir(char dir[PATH_MAX], struct cs_error *);
-void target_remove_dir(const char *dir);
 
 /* Takes out of this process's environment what would make a store ask for keys or write to somebody's servers:
  * API_KEY_*, REDIS_URL, QDRANT_URL, NEO4J_URI. Before there are threads. */

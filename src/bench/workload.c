@@ -154,7 +154,12 @@ static void write_forget(const struct workload *w, uint64_t index, struct json_w
 }
 
 const struct workload_row workload_rows[] = {
-	{.tool = "store_context", .alias = "store", .share = 5, .stores = true, .write = write_store},
+	{.tool = "store_context",
+		.alias = "store",
+		.share = 5,
+		.stores = true,
+		.pending = "\"embedding_status\":\"pending\"",
+		.write = write_store},
 	{.tool = "retrieve_context", .alias = "retrieve", .share = 60, .cycle = 4096, .write = write_retrieve},
 	{.tool = "update_scratchpad", .alias = "scratchpad", .share = 15, .cycle = WORKLOAD_KEYS, .write = write_note},
 	{.tool = "get_agent_state", .alias = "state", .share = 20, .cycle = WORKLOAD_KEYS, .write = write_state},

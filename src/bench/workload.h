@@ -31,7 +31,8 @@ struct workload_row {
 	unsigned share;    /* in the default mix, per cent */
 	unsigned cycle;    /* so many different requests, then the same again; 0: all differ */
 	bool consumes;
-	bool stores; /* each request leaves a context of the same index behind */
+	bool stores;         /* each request leaves a context of the same index behind */
+	const char *pending; /* in replies that came before all of the work was done; NULL: there are none */
 	void (*write)(const struct workload *, uint64_t index, struct json_writer *);
 };
 

@@ -13,6 +13,7 @@
 #include "bench/compare.h"
 #include "bench/files.h"
 #include "bench/report.h"
+#include "bench/scratch_dir.h"
 #include "bench/target.h"
 #include "cli/bench_options.h"
 #include "cli/caller.h"
@@ -37,11 +38,12 @@ struct bench {
 
 static atomic_bool stop_wanted;
 
-/* The first Ctrl-C (or a terminal that is closed) ends the run in order, the second one the process; its children are told
- * by the kernel, and its directories stay. */
+/* The first Ctrl-C (or a terminal that is closed) ends the run in order. A Ctrl-C behind it ends the process; its children
+ * are told by the kernel, and its directories stay for the next bench to remove. Any other signal behind it changes
+ * nothing, as in cli/signals.h: a session that ends sends both SIGTERM and SIGHUP. */
 static void on_signal(int number)
 {
-	if (atomic_exchange(&stop_wanted, true))
+	if (atomic_exchange(&stop_wanted, true) && number == SIGINT)
 		_exit(CLI_FAILED);
 }
 
@@ -179,6 +181,7 @@ static enum cli_exit run_bench(struct invocation *inv)
 	struct arena arena;
 	struct cs_error err;
 	bool stopped = false;
+	unsigned swept;
 	enum cli_exit code;
 	enum cs_status status;
 
@@ -191,6 +194,10 @@ static enum cli_exit run_bench(struct invocation *inv)
 	}
 	process_prepare();
 	watch_signals();
+	swept = scratch_dirs_sweep();
+	if (swept > 0)
+		fprintf(stderr, CS_NAME ": removed %u director%s that benches which were killed had left\n", swept,
+			swept == 1 ? "y" : "ies");
 	status = settle(inv, &choices.run, &err);
 	if (status == CS_OK)
 		status = result_init(&result, &arena, &err);

@@ -4,6 +4,7 @@
  * written, then the next is read. So a pipe is answered as it goes, a line typed by hand at once, and a file keeps all
  * cores busy. The built-in encoder is called directly and not through the port, whose texts have no window or precision of
  * their own; a server (--embedding-url) gets its texts in batches by its port. */
+#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -23,13 +24,15 @@
 #define THREADS_MAX    256
 #define LINE_MEMORY    (8ull * LINE_MAX_BYTES)
 #define NUMBER_SIZE    24
+#define TOGETHER_MAX   EMBED_HTTP_BATCH_MAX
+/* Lines that a thread takes at once: of short texts the encoder makes one pass (embed/encode.c). */
+#define ENCODED_TOGETHER 8
 
 struct line {
 	struct slice id; /* JSON, to be written as it is */
 	struct slice text;
-	float *vector; /* malloc'd; NULL: error says why */
-	uint32_t tokens, tokens_all;
-	char *error; /* malloc'd; NULL where there was no memory for it */
+	struct buffer reply; /* of nothing: there was no memory for it */
+	bool failed;
 };
 
 struct embed_run {
@@ -39,81 +42,122 @@ struct embed_run {
 	unsigned threads, batch;
 	struct line lines[BLOCK_LINES];
 	size_t count;
-	_Atomic size_t next;     /* the next line, or batch of them, to be taken by a thread */
+	_Atomic size_t next;     /* the next lines to be taken by a thread */
 	uint64_t number, failed; /* lines so far */
-	uint32_t dimension;
 };
+
+/* Of one text, whoever made it. */
+struct made {
+	const float *vector;
+	uint32_t dimension, tokens, tokens_all;
+};
+
+static void end_reply(struct line *line, struct json_writer *w)
+{
+	json_end_object(w);
+	buffer_byte(&line->reply, '\n');
+	if (!line->reply.failed)
+		return;
+	buffer_release(&line->reply);
+	line->failed = true;
+}
 
 static void refuse(struct line *line, const char *why)
 {
-	line->error = strdup(why);
+	struct json_writer w = json_writer(&line->reply);
+
+	line->failed = true;
+	json_begin_object(&w);
+	json_key_raw(&w, "id", line->id);
+	json_key_str(&w, "error", slice_cstr(why));
+	end_reply(line, &w);
 }
 
-static bool keep(struct line *line, const float *vector, uint32_t dimension)
+static void answer(struct line *line, const struct made *made)
 {
-	line->vector = malloc(dimension * sizeof *vector);
-	if (line->vector)
-		memcpy(line->vector, vector, dimension * sizeof *vector);
-	return line->vector;
-}
+	struct json_writer w = json_writer(&line->reply);
+	char number[NUMBER_SIZE];
 
-static void encode_line(struct embed_run *run, struct op *op, struct line *line)
-{
-	struct encoded encoded;
-	struct cs_error err;
+	json_begin_object(&w);
+	json_key_raw(&w, "id", line->id);
+	json_write_name(&w, S("embedding"));
+	json_begin_array(&w);
+	for (uint32_t i = 0; i < made->dimension; i++) {
+		/* Nine digits give each float back exactly. */
+		int length = snprintf(number, sizeof number, "%.9g", (double)made->vector[i]);
 
-	if (line->error)
-		return;
-	if (encoder_encode(run->encoder, op, run->kind, line->text, &encoded, &err) != CS_OK) {
-		refuse(line, err.text);
-		return;
+		json_write_raw(&w, slice_of(number, (size_t)length));
 	}
-	line->tokens = encoded.tokens;
-	line->tokens_all = encoded.tokens_all;
-	if (!keep(line, encoded.vector, run->dimension))
-		refuse(line, "out of memory");
+	json_end_array(&w);
+	json_key_u64(&w, "tokens", made->tokens);
+	if (made->tokens_all > made->tokens)
+		json_key_u64(&w, "tokens_all", made->tokens_all);
+	end_reply(line, &w);
 }
 
-/* Lines [first, end) in one call of the port. */
-static void embed_lines(struct embed_run *run, struct op *op, size_t first, size_t end)
+static enum cs_status encode_texts(struct embed_run *run, struct op *op, const struct slice *texts, size_t count,
+	struct made *ret_made, struct cs_error *err)
+{
+	struct encoded encoded[TOGETHER_MAX];
+	enum cs_status status = encoder_encode(run->encoder, op, run->kind, texts, count, encoded, err);
+
+	for (size_t i = 0; status == CS_OK && i < count; i++)
+		ret_made[i] = (struct made){
+			encoded[i].vector, encoder_dimension(run->encoder), encoded[i].tokens, encoded[i].tokens_all};
+	return status;
+}
+
+static enum cs_status ask_server(struct embed_run *run, struct op *op, const struct slice *texts, size_t count,
+	struct made *ret_made, struct cs_error *err)
 {
 	struct embed_port *port = &run->embedders.port;
-	struct embedding made[EMBED_HTTP_BATCH_MAX];
-	struct slice texts[EMBED_HTTP_BATCH_MAX];
-	struct line *wanted[EMBED_HTTP_BATCH_MAX];
+	struct embedding embedded[TOGETHER_MAX];
 	struct embed_model model;
+	enum cs_status status = port->embed(
+		port->self, op, run->kind == ENCODER_QUERY ? EMBED_QUERY : EMBED_DOCUMENT, texts, count, embedded, err);
+
+	if (status == CS_OK)
+		status = port->model(port->self, op, &model, err);
+	for (size_t i = 0; status == CS_OK && i < count; i++)
+		ret_made[i] =
+			(struct made){embedded[i].vector, model.dimension, embedded[i].tokens, embedded[i].tokens};
+	return status;
+}
+
+/* A text that the encoder refuses does not take the others with it. */
+static void embed_lines(struct embed_run *run, struct op *op, struct line **lines, size_t count)
+{
+	struct slice texts[TOGETHER_MAX];
+	struct made made[TOGETHER_MAX];
 	struct cs_error err;
 	enum cs_status status;
-	size_t count = 0;
 
-	for (size_t i = first; i < end; i++)
-		if (!run->lines[i].error) {
-			wanted[count] = &run->lines[i];
-			texts[count++] = run->lines[i].text;
-		}
-	if (count == 0)
-		return;
-	status = port->embed(
-		port->self, op, run->kind == ENCODER_QUERY ? EMBED_QUERY : EMBED_DOCUMENT, texts, count, made, &err);
-	if (status == CS_OK)
-		status = port->model(port->self, op, &model, &err);
-	if (status == CS_OK)
-		run->dimension = model.dimension;
+	assert(count > 0);
+	for (size_t i = 0; i < count; i++)
+		texts[i] = lines[i]->text;
+	status = run->encoder ? encode_texts(run, op, texts, count, made, &err)
+			      : ask_server(run, op, texts, count, made, &err);
 	for (size_t i = 0; i < count; i++) {
-		if (status != CS_OK) {
-			refuse(wanted[i], err.text);
-			continue;
+		if (status == CS_OK) {
+			answer(lines[i], &made[i]);
+		} else if (run->encoder && count > 1) {
+			arena_reset(op->arena);
+			embed_lines(run, op, &lines[i], 1);
+		} else {
+			refuse(lines[i], err.text);
 		}
-		wanted[i]->tokens = wanted[i]->tokens_all = made[i].tokens;
-		if (!keep(wanted[i], made[i].vector, model.dimension))
-			refuse(wanted[i], "out of memory");
 	}
+}
+
+static size_t together(const struct embed_run *run)
+{
+	return run->encoder ? ENCODED_TOGETHER : run->batch;
 }
 
 static void *work(void *self)
 {
 	struct embed_run *run = self;
-	size_t step = run->encoder ? 1 : run->batch;
+	size_t step = together(run);
 	struct arena arena;
 	struct op op = {
 		.arena = &arena,
@@ -124,15 +168,16 @@ static void *work(void *self)
 
 	arena_init(&arena, NULL, 0, LINE_MEMORY);
 	for (;;) {
-		size_t first = atomic_fetch_add_explicit(&run->next, step, memory_order_relaxed);
-		size_t end = first + step < run->count ? first + step : run->count;
+		size_t first = atomic_fetch_add_explicit(&run->next, step, memory_order_relaxed), count = 0;
+		struct line *wanted[TOGETHER_MAX];
 
 		if (first >= run->count)
 			break;
-		if (run->encoder)
-			encode_line(run, &op, &run->lines[first]);
-		else
-			embed_lines(run, &op, first, end);
+		for (size_t i = first; i < first + step && i < run->count; i++)
+			if (!run->lines[i].failed)
+				wanted[count++] = &run->lines[i];
+		if (count > 0)
+			embed_lines(run, &op, wanted, count);
 		arena_reset(&arena);
 	}
 	arena_release(&arena);
@@ -142,7 +187,7 @@ static void *work(void *self)
 /* All lines of the block, by as many threads as there is work for; this one is one of them. */
 static void embed_block(struct embed_run *run)
 {
-	size_t step = run->encoder ? 1 : run->batch, parts = (run->count + step - 1) / step;
+	size_t parts = (run->count + together(run) - 1) / together(run);
 	pthread_t threads[THREADS_MAX];
 	size_t started = 0;
 
@@ -155,51 +200,22 @@ static void embed_block(struct embed_run *run)
 		pthread_join(threads[--started], NULL);
 }
 
-static void write_vector(struct json_writer *w, const float *vector, uint32_t dimension)
+static enum cs_status write_block(struct embed_run *run, struct cs_error *err)
 {
-	char number[NUMBER_SIZE];
+	bool no_memory = false;
 
-	json_begin_array(w);
-	for (uint32_t i = 0; i < dimension; i++) {
-		/* Nine digits give each float back exactly. */
-		int length = snprintf(number, sizeof number, "%.9g", (double)vector[i]);
-
-		json_write_raw(w, slice_of(number, (size_t)length));
-	}
-	json_end_array(w);
-}
-
-static enum cs_status write_block(struct embed_run *run, struct buffer *out, struct cs_error *err)
-{
 	for (size_t i = 0; i < run->count; i++) {
 		struct line *line = &run->lines[i];
-		struct json_writer w = json_writer(out);
 
-		json_begin_object(&w);
-		json_key_raw(&w, "id", line->id);
-		if (line->vector) {
-			json_write_name(&w, S("embedding"));
-			write_vector(&w, line->vector, run->dimension);
-			json_key_u64(&w, "tokens", line->tokens);
-			if (line->tokens_all > line->tokens)
-				json_key_u64(&w, "tokens_all", line->tokens_all);
-		} else {
-			json_key_str(&w, "error", slice_cstr(line->error ? line->error : "out of memory"));
-			run->failed++;
-		}
-		json_end_object(&w);
-		buffer_byte(out, '\n');
-		free(line->vector);
-		free(line->error);
-		if (buffer_status(out, err) != CS_OK)
-			return err->status;
-		fwrite(out->ptr, 1, out->len, stdout);
-		buffer_clear(out);
+		run->failed += line->failed;
+		no_memory |= line->reply.len == 0;
+		fwrite(line->reply.ptr, 1, line->reply.len, stdout);
+		buffer_release(&line->reply);
 	}
 	run->count = 0;
 	if (fflush(stdout) != 0)
 		return cs_fail(err, CS_UNAVAILABLE, "standard output: %s", strerror(errno));
-	return CS_OK;
+	return no_memory ? cs_fail_memory(err) : CS_OK;
 }
 
 /* Line `number` of the input, as a line of the block. The document lives in the arena of the block. */
@@ -213,6 +229,7 @@ static void parse_line(struct embed_run *run, struct arena *arena, struct slice 
 	uint32_t node;
 
 	*line = (struct line){.id = S("null")};
+	buffer_init(&line->reply, LINE_MAX_BYTES);
 	if (json_parse(arena, input, JSON_LIMITS_DEFAULT, &doc, &why) != CS_OK) {
 		snprintf(where, sizeof where, "line %llu: %s", (unsigned long long)run->number, why.text);
 		refuse(line, where);
@@ -235,8 +252,7 @@ static void parse_line(struct embed_run *run, struct arena *arena, struct slice 
 }
 
 /* The whole lines of the input so far; the last one too, where it ended without a newline. */
-static enum cs_status take_lines(
-	struct embed_run *run, struct buffer *input, struct buffer *out, bool ended, struct cs_error *err)
+static enum cs_status take_lines(struct embed_run *run, struct buffer *input, bool ended, struct cs_error *err)
 {
 	struct slice rest = buffer_slice(input);
 	enum cs_status status = CS_OK;
@@ -254,13 +270,13 @@ static enum cs_status take_lines(
 		rest = slice_from(rest, length + 1);
 		if (run->count == BLOCK_LINES) {
 			embed_block(run);
-			status = write_block(run, out, err);
+			status = write_block(run, err);
 			arena_reset(&arena);
 		}
 	}
 	embed_block(run);
 	if (status == CS_OK)
-		status = write_block(run, out, err);
+		status = write_block(run, err);
 	arena_release(&arena);
 	buffer_consume(input, input->len - rest.len);
 	return status;
@@ -268,12 +284,11 @@ static enum cs_status take_lines(
 
 static enum cs_status embed_input(struct embed_run *run, struct cs_error *err)
 {
-	struct buffer input, out;
+	struct buffer input;
 	enum cs_status status = CS_OK;
 	ssize_t got = 1;
 
 	buffer_init(&input, LINE_MAX_BYTES);
-	buffer_init(&out, LINE_MAX_BYTES);
 	while (got != 0 && status == CS_OK) {
 		char *room = buffer_reserve(&input, READ_BYTES);
 
@@ -292,9 +307,8 @@ static enum cs_status embed_input(struct embed_run *run, struct cs_error *err)
 		input.len += (size_t)got;
 		/* A long line is looked through once, when its end is there. */
 		if (got == 0 || memchr(room, '\n', (size_t)got))
-			status = take_lines(run, &input, &out, got == 0, err);
+			status = take_lines(run, &input, got == 0, err);
 	}
-	buffer_release(&out);
 	buffer_release(&input);
 	return status;
 }
@@ -327,8 +341,6 @@ static enum cs_status open_encoder(
 			inv->config, &arena, config_str(inv->config, SETTING_EMBEDDING_MODEL), &directory, err);
 	if (status == CS_OK)
 		status = encoder_open(directory, &options, &run->encoder, err);
-	if (status == CS_OK)
-		run->dimension = encoder_dimension(run->encoder);
 	arena_release(&arena);
 	return status;
 }

@@ -114,5 +114,7 @@ struct embedding_options embedders_service(const struct embedders *e, const stru
 
 	if (e->remote)
 		options.batch_bytes = REMOTE_BATCH_BYTES;
+	else
+		options.queue_wait_ms = config_int(config, SETTING_EMBEDDING_QUEUE_WAIT);
 	return options;
 }

@@ -55,6 +55,8 @@ static enum cs_status answer_others(struct editor *e, struct cs_error *err)
 		loop_free(loop);
 		return status;
 	}
+	/* On this loop, which only an owner has: whose memory and time the others use is the owner. */
+	loop_on_tick(loop, mcp_tick, e->mcp);
 	e->owner_loop = loop;
 	return loop_start(loop, "owner", err);
 }

@@ -28,14 +28,15 @@
 
 void attention_init(struct attention *a, const struct kernels *kernels, size_t count, size_t width, bool in_pairs)
 {
-	*a = (struct attention){
-		.kernels = kernels,
-		.count = count,
-		.width = width,
-		.in_pairs = in_pairs && width % 2 == 0,
-		.columns = kernel_round_up(count, VECTOR_FLOATS),
-		.key_stride = kernel_round_up(count, 2 * VECTOR_FLOATS) + VECTOR_FLOATS,
-	};
+	*a = (struct attention){.kernels = kernels, .width = width, .in_pairs = in_pairs && width % 2 == 0};
+	attention_of(a, count);
+}
+
+void attention_of(struct attention *a, size_t count)
+{
+	a->count = count;
+	a->columns = kernel_round_up(count, VECTOR_FLOATS);
+	a->key_stride = kernel_round_up(count, 2 * VECTOR_FLOATS) + VECTOR_FLOATS;
 }
 
 void attention_lay_out(struct attention *a, char *block, size_t *used)

@@ -34,6 +34,8 @@ struct head {
 
 /* An odd width has no pairs, and is computed in f32. */
 void attention_init(struct attention *, const struct kernels *, size_t count, size_t width, bool in_pairs);
+/* From now on texts of so many tokens, at most those it has its memory for. */
+void attention_of(struct attention *, size_t count);
 /* Gives it its memory within the block from *used on, or measures it while there is none. Nothing needs to be in it. */
 void attention_lay_out(struct attention *, char *block, size_t *used);
 /* to[token][i], rows `to_stride` apart. What is no finite number in the head gives none. */

@@ -44,13 +44,14 @@ static enum cs_status run_all(const struct model *m, const struct kernels *kerne
 	for (size_t round = 0; round < ROUNDS; round++)
 		for (size_t n = 2; status == CS_OK && n <= SEQUENCE_MAX && n <= m->config.positions; n *= 2) {
 			uint32_t ids[SEQUENCE_MAX];
+			const struct tokens text = {ids, n};
 
 			for (size_t i = 0; i < n; i++)
 				ids[i] = round > 0 && i > round ? ids[i - round]
 								: random_word(&state, m->config.vocabulary);
 			ids[0] = cls;
 			ids[n - 1] = sep;
-			status = forward(m, kernels, &scratch, op, ids, n, vector, err);
+			status = forward(m, kernels, &scratch, op, &text, 1, vector, err);
 		}
 	scratch_release(&scratch);
 	return status;

@@ -1,12 +1,7 @@
-/* Opening a model, and encoding texts of any length. See encoder.h.
- *
- * Windows are cut evenly: 300 pieces of which 254 fit become two windows of 150, not 254 and 46, because a short rest
- * has little context and attention over two halves is cheaper. A prefix stands at the head of every window. */
+/* Opening a model. See encoder.h; what is done with it stands in encode.c. */
 #include "embed/encoder_internal.h"
 
-#include <assert.h>
 #include <errno.h>
-#include <math.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
@@ -16,24 +11,9 @@
 #include "embed/safetensors.h"
 #include "embed/tokenizer.h"
 
-#define SPECIAL_TOKENS  2           /* [CLS] and [SEP] */
 #define VOCABULARY_SIZE (64u << 20) /* bytes of vocab.txt */
 /* Beside the weights, which are copied at most once (a transposed f32 model): names, layers, configuration. */
 #define ARENA_BESIDE (128u << 20)
-
-struct encoder {
-	struct arena arena;
-	struct mapped weights; /* f32 */
-	struct quantized quantized;
-	struct model model;
-	const struct kernels *kernels;
-	struct scratch_pool *scratch; /* apart from what is read-only once open */
-	struct tokenizer *tokenizer;
-	struct token_ids prefixes[2]; /* by enum encoder_kind */
-	uint32_t window;
-	bool first_window_only;
-	char sha256[SHA256_HEX_SIZE];
-};
 
 struct weights_file {
 	char *path;
@@ -194,7 +174,7 @@ static enum cs_status open_prefix(struct encoder *e, enum encoder_kind kind, str
 	enum cs_status status =
 		prefix.len > 0 ? tokenizer_encode(e->tokenizer, &e->arena, prefix, &e->prefixes[kind], err) : CS_OK;
 
-	if (status == CS_OK && e->prefixes[kind].count + SPECIAL_TOKENS >= e->window)
+	if (status == CS_OK && e->prefixes[kind].count + ENCODER_SPECIAL_TOKENS >= e->window)
 		return cs_fail(err, CS_VALIDATION, "a prefix of %zu tokens leaves no room in a window of %u",
 			e->prefixes[kind].count, e->window);
 	return status;
@@ -207,9 +187,9 @@ static enum cs_status open_window(struct encoder *e, const struct encoder_option
 
 	e->window = options->window ? options->window : config->window;
 	e->first_window_only = options->first_window_only;
-	if (e->window <= SPECIAL_TOKENS || e->window > config->positions)
+	if (e->window <= ENCODER_SPECIAL_TOKENS || e->window > config->positions)
 		return cs_fail(err, CS_VALIDATION, "a window of %u tokens: this model's may have %d to %u", e->window,
-			SPECIAL_TOKENS + 1, config->positions);
+			ENCODER_SPECIAL_TOKENS + 1, config->positions);
 	status = open_prefix(e, ENCODER_DOCUMENT, config->document_prefix, err);
 	return status == CS_OK ? open_prefix(e, ENCODER_QUERY, config->query_prefix, err) : status;
 }
@@ -292,118 +272,8 @@ const char *encoder_kernel(const struct encoder *e)
 	return e->kernels->name;
 }
 
-static enum cs_status to_unit_length(float *vector, size_t count, struct cs_error *err)
-{
-	double square = 0;
-
-	for (size_t i = 0; i < count; i++)
-		square += (double)vector[i] * vector[i];
-	if (!(square > 0) || !isfinite(square))
-		return cs_fail(
-			err, CS_VALIDATION, "the model gives a vector without direction: its weights are damaged");
-	for (size_t i = 0; i < count; i++)
-		vector[i] = (float)(vector[i] / sqrt(square));
-	return CS_OK;
-}
-
-enum cs_status encoder_run_ids(const struct encoder *e, const struct op *op, const uint32_t *ids, size_t count,
-	float *vector, struct cs_error *err)
-{
-	struct scratch scratch = scratch_pool_take(e->scratch);
-	enum cs_status status = forward(&e->model, e->kernels, &scratch, op, ids, count, vector, err);
-
-	scratch_pool_give(e->scratch, scratch);
-	return status == CS_OK ? to_unit_length(vector, e->model.config.hidden, err) : status;
-}
-
-/* The text's pieces in the windows they are encoded in. */
-struct cut {
-	const struct token_ids *prefix, *pieces;
-	size_t used; /* pieces that are encoded */
-	size_t windows;
-	bool with_sep;
-};
-
-static struct cut cut_text(const struct encoder *e, enum encoder_kind kind, const struct token_ids *pieces)
-{
-	struct cut cut = {&e->prefixes[kind], pieces, pieces->count, 1, true};
-	size_t room = e->window - SPECIAL_TOKENS - cut.prefix->count;
-
-	if (pieces->count > room && e->first_window_only) {
-		/* [SEP] is the first thing to go. */
-		cut.used = room + 1;
-		cut.with_sep = false;
-	} else if (pieces->count > room) {
-		cut.windows = (pieces->count + room - 1) / room;
-	}
-	return cut;
-}
-
-/* [CLS] prefix pieces [SEP]; returns how many, and in *ret_pieces those of the text. */
-static size_t fill_window(
-	const struct encoder *e, const struct cut *cut, size_t index, uint32_t *ids, size_t *ret_pieces)
-{
-	size_t first = cut->used * index / cut->windows, end = cut->used * (index + 1) / cut->windows, n = 0;
-
-	ids[n++] = tokenizer_cls(e->tokenizer);
-	for (size_t i = 0; i < cut->prefix->count; i++)
-		ids[n++] = cut->prefix->ids[i];
-	for (size_t i = first; i < end; i++)
-		ids[n++] = cut->pieces->ids[i];
-	if (cut->with_sep)
-		ids[n++] = tokenizer_sep(e->tokenizer);
-	assert(n <= e->window);
-	*ret_pieces = end - first;
-	return n;
-}
-
-static enum cs_status encode_windows(const struct encoder *e, const struct op *op, const struct cut *cut, float *total,
-	float *vector, uint32_t *ids, struct cs_error *err)
-{
-	size_t dimension = e->model.config.hidden;
-
-	for (size_t w = 0; w < cut->windows; w++) {
-		size_t pieces, count = fill_window(e, cut, w, ids, &pieces);
-		enum cs_status status = encoder_run_ids(e, op, ids, count, vector, err);
-
-		if (status != CS_OK)
-			return status;
-		for (size_t i = 0; i < dimension; i++)
-			total[i] += (float)(pieces ? pieces : 1) * vector[i];
-	}
-	return cut->windows == 1 ? (memcpy(total, vector, dimension * sizeof *total), CS_OK)
-				 : to_unit_length(total, dimension, err);
-}
-
 size_t encoder_bytes(const struct encoder *e)
 {
 	return e->weights.size + e->quantized.file.size + (e->quantized.memory ? e->quantized.memory_bytes : 0) +
 	       e->arena.used;
-}
-
-enum cs_status encoder_encode(const struct encoder *e, struct op *op, enum encoder_kind kind, struct slice text,
-	struct encoded *ret_encoded, struct cs_error *err)
-{
-	size_t dimension = e->model.config.hidden;
-	float *total = arena_array(op->arena, dimension, sizeof *total);
-	float *vector = arena_array(op->arena, dimension, sizeof *vector);
-	uint32_t *ids = arena_array(op->arena, e->window, sizeof *ids);
-	struct token_ids pieces;
-	enum cs_status status = op_check(op, err);
-	struct cut cut;
-
-	if (status != CS_OK)
-		return status;
-	if (!total || !vector || !ids)
-		return cs_fail_memory(err);
-	/* An empty slice may have a null pointer, with which no arithmetic is allowed. */
-	status = tokenizer_encode(e->tokenizer, op->arena, text.len > 0 ? text : S(""), &pieces, err);
-	if (status != CS_OK)
-		return status;
-	cut = cut_text(e, kind, &pieces);
-	status = encode_windows(e, op, &cut, total, vector, ids, err);
-	if (status == CS_OK)
-		*ret_encoded =
-			(struct encoded){total, (uint32_t)cut.used, (uint32_t)pieces.count, (uint32_t)cut.windows};
-	return status;
 }

@@ -50,9 +50,10 @@ struct encoded {
 	uint32_t windows;
 };
 
-/* Checks op_check between layers. Empty text is encoded as no pieces ([CLS][SEP]). Errors: CS_VALIDATION (UTF-8),
- * CS_TIMEOUT, CS_LIMIT_EXCEEDED. */
-CS_CHECKED enum cs_status encoder_encode(const struct encoder *, struct op *, enum encoder_kind, struct slice text,
-	struct encoded *ret_encoded, struct cs_error *);
+/* All or nothing. Short texts together take less time than one after the other; a vector is the same either way. Checks
+ * op_check between layers. Empty text is encoded as no pieces ([CLS][SEP]). Errors: CS_VALIDATION (UTF-8), CS_TIMEOUT,
+ * CS_LIMIT_EXCEEDED. */
+CS_CHECKED enum cs_status encoder_encode(const struct encoder *, struct op *, enum encoder_kind,
+	const struct slice *texts, size_t count, struct encoded *ret_encoded, struct cs_error *);
 
 #endif

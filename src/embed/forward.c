@@ -16,7 +16,9 @@
 struct pass {
 	const struct model *model;
 	const struct kernels *kernels;
-	size_t count, hidden;
+	const struct tokens *texts;
+	size_t text_count;
+	size_t count, hidden; /* tokens of all texts */
 	size_t heads_at_once;
 	struct attention attention;
 	float *x;       /* [count][hidden] */
@@ -64,15 +66,15 @@ static void look_up(const struct model *m, size_t word, size_t hidden, float *x)
 		x[i] = m->words_scale[word] * m->words_i8[word * hidden + i];
 }
 
-static void embed(struct pass *p, const uint32_t *ids)
+static void embed(struct pass *p, const struct tokens *text, size_t first)
 {
 	const struct model *m = p->model;
 
-	for (size_t t = 0; t < p->count; t++) {
-		float *x = p->x + t * p->hidden;
+	for (size_t t = 0; t < text->count; t++) {
+		float *x = p->x + (first + t) * p->hidden;
 
-		assert(ids[t] < m->config.vocabulary);
-		look_up(m, ids[t], p->hidden, x);
+		assert(text->ids[t] < m->config.vocabulary);
+		look_up(m, text->ids[t], p->hidden, x);
 		for (size_t i = 0; i < p->hidden; i++)
 			x[i] += m->type[i];
 		p->kernels->add_norm(x, m->positions + t * p->hidden, m->embedding_norm.weight, m->embedding_norm.bias,
@@ -141,20 +143,31 @@ static void project_heads(
 	}
 }
 
+/* Each text by itself. */
+static void attend(struct pass *p, size_t head)
+{
+	size_t width = p->attention.width, stride = 3 * p->heads_at_once * width, first = 0;
+
+	for (size_t i = 0; i < p->text_count; i++) {
+		const float *at = p->qkv + first * stride + head % p->heads_at_once * 3 * width;
+		const struct head h = {at, at + width, at + 2 * width, stride};
+
+		attention_of(&p->attention, p->texts[i].count);
+		attention_run(&p->attention, &h, p->context + first * p->hidden + head * width, p->hidden);
+		first += p->texts[i].count;
+	}
+}
+
 static void attention(struct pass *p, const struct layer *l, const struct rows_f32 *x)
 {
-	size_t width = p->attention.width, stride = 3 * p->heads_at_once * width;
 	struct rows_u8 bytes = {0};
 
 	if (p->model->is_int8)
 		bytes = quantize_rows(p, &l->attention[0].i8, x);
 	for (size_t head = 0; head < p->model->config.heads; head++) {
-		const float *at = p->qkv + head % p->heads_at_once * 3 * width;
-		const struct head h = {at, at + width, at + 2 * width, stride};
-
 		if (head % p->heads_at_once == 0)
 			project_heads(p, l, x, &bytes, head);
-		attention_run(&p->attention, &h, p->context + head * width, p->hidden);
+		attend(p, head);
 	}
 }
 
@@ -193,12 +206,12 @@ static void run_layer(struct pass *p, size_t index)
 		feed_forward(p, index, first, p->count - first < BLOCK_ROWS ? p->count - first : BLOCK_ROWS);
 }
 
-static enum cs_status pool(struct pass *p, float *vector, struct cs_error *err)
+static enum cs_status pool(struct pass *p, size_t first, size_t count, float *vector, struct cs_error *err)
 {
-	size_t rows = p->model->config.pooling == POOLING_CLS ? 1 : p->count;
+	size_t rows = p->model->config.pooling == POOLING_CLS ? 1 : count;
 
 	memset(vector, 0, p->hidden * sizeof *vector);
-	for (size_t t = 0; t < rows; t++)
+	for (size_t t = first; t < first + rows; t++)
 		for (size_t i = 0; i < p->hidden; i++)
 			vector[i] += p->x[t * p->hidden + i];
 	for (size_t i = 0; i < p->hidden; i++) {
@@ -210,29 +223,44 @@ static enum cs_status pool(struct pass *p, float *vector, struct cs_error *err)
 	return CS_OK;
 }
 
-static enum cs_status run(struct pass *p, const struct op *op, const uint32_t *ids, float *vector, struct cs_error *err)
+static enum cs_status run(struct pass *p, const struct op *op, float *vectors, struct cs_error *err)
 {
 	enum cs_status status = op_check(op, err);
+	size_t first = 0;
 
-	embed(p, ids);
+	for (size_t i = 0; i < p->text_count; first += p->texts[i++].count)
+		embed(p, &p->texts[i], first);
 	for (size_t i = 0; status == CS_OK && i < p->model->config.layers; i++) {
 		run_layer(p, i);
 		status = op_check(op, err);
 	}
-	return status == CS_OK ? pool(p, vector, err) : status;
+	first = 0;
+	for (size_t i = 0; status == CS_OK && i < p->text_count; first += p->texts[i++].count)
+		status = pool(p, first, p->texts[i].count, vectors + i * p->hidden, err);
+	return status;
 }
 
 enum cs_status forward(const struct model *model, const struct kernels *kernels, struct scratch *scratch,
-	const struct op *op, const uint32_t *ids, size_t count, float *vector, struct cs_error *err)
+	const struct op *op, const struct tokens *texts, size_t text_count, float *vectors, struct cs_error *err)
 {
-	struct pass p = {.model = model, .kernels = kernels, .count = count, .hidden = model->config.hidden};
+	struct pass p = {.model = model,
+		.kernels = kernels,
+		.texts = texts,
+		.text_count = text_count,
+		.hidden = model->config.hidden};
+	size_t longest = 0;
 
-	assert(count > 0 && count <= model->config.positions);
-	attention_init(&p.attention, kernels, count, p.hidden / model->config.heads, model->is_int8);
+	for (size_t i = 0; i < text_count; i++) {
+		assert(texts[i].count > 0 && texts[i].count <= model->config.positions);
+		longest = larger(longest, texts[i].count);
+		p.count += texts[i].count;
+	}
+	assert(p.count > 0);
+	attention_init(&p.attention, kernels, longest, p.hidden / model->config.heads, model->is_int8);
 	/* A slice of packed weights begins at a block. */
 	p.heads_at_once = model->is_int8 && 3 * p.attention.width % KERNEL_BLOCK != 0 ? model->config.heads : 1;
 	if (!scratch_need(scratch, lay_out(&p, NULL)))
 		return cs_fail_memory(err);
 	(void)lay_out(&p, scratch->block);
-	return run(&p, op, ids, vector, err);
+	return run(&p, op, vectors, err);
 }

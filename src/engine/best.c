@@ -86,10 +86,10 @@ static size_t divide(struct best *best, size_t low, size_t high)
 	return to;
 }
 
-/* Keeps the best `room` of more. */
-static void keep_room(struct best *best)
+/* Brings the best `count` of more to the front. */
+static void bring_forward(struct best *best, size_t count)
 {
-	size_t low = 0, high = best->count - 1, wanted = best->room - 1, at = SIZE_MAX;
+	size_t low = 0, high = best->count - 1, wanted = count - 1, at = SIZE_MAX;
 
 	for (unsigned divides = 0; at != wanted && divides < DIVIDES_MAX; divides++) {
 		at = divide(best, low, high);
@@ -100,9 +100,15 @@ static void keep_room(struct best *best)
 	}
 	if (at != wanted)
 		qsort(best->items, best->count, sizeof *best->items, best->order == TEXT_BY_DATE ? by_date : by_score);
+}
+
+/* Keeps the best `room` of more. */
+static void keep_room(struct best *best)
+{
+	bring_forward(best, best->room);
 	best->count = best->room;
 	if (best->order == TEXT_BY_SCORE)
-		best->floor = best->items[wanted].score;
+		best->floor = best->items[best->count - 1].score;
 }
 
 void best_offer(struct best *best, const struct match *match)
@@ -116,7 +122,12 @@ void best_offer(struct best *best, const struct match *match)
 
 void best_sort(struct best *best)
 {
+	size_t in_order;
+
 	if (best->count > best->room)
 		keep_room(best);
-	qsort(best->items, best->count, sizeof *best->items, best->order == TEXT_BY_DATE ? by_date : by_score);
+	in_order = best->in_order && best->in_order < best->count ? best->in_order : best->count;
+	if (in_order < best->count)
+		bring_forward(best, in_order);
+	qsort(best->items, in_order, sizeof *best->items, best->order == TEXT_BY_DATE ? by_date : by_score);
 }

@@ -15,12 +15,13 @@ struct match {
 };
 
 struct best {
-	struct match *items; /* after best_sort: best first */
+	struct match *items; /* after best_sort: best first, as far as in_order */
 	size_t count, room;
 	size_t capacity;
 	double floor; /* by score: what is below it need not be offered */
 	double least; /* the caller's: what is below it is not to be offered */
 	enum text_order order;
+	size_t in_order; /* how many best_sort puts in order; 0: all */
 };
 
 CS_CHECKED enum cs_status best_init(struct best *best, size_t room, enum text_order order, struct cs_error *err);

@@ -167,7 +167,7 @@ static enum cs_status native_embed(void *self, struct op *op, enum embed_kind ki
 {
 	struct embedder *e = self;
 	struct encoder *encoder;
-	struct embedding *made;
+	struct encoded *made;
 	enum cs_status status = get_encoder(e, op, &encoder, err);
 
 	if (status != CS_OK)
@@ -175,16 +175,10 @@ static enum cs_status native_embed(void *self, struct op *op, enum embed_kind ki
 	made = arena_array(op->arena, count, sizeof *made);
 	if (!made)
 		return cs_fail_memory(err);
-	for (size_t i = 0; i < count && status == CS_OK; i++) {
-		struct encoded encoded;
-
-		status = encoder_encode(
-			encoder, op, kind == EMBED_QUERY ? ENCODER_QUERY : ENCODER_DOCUMENT, texts[i], &encoded, err);
-		if (status == CS_OK)
-			made[i] = (struct embedding){.vector = encoded.vector, .tokens = encoded.tokens};
-	}
-	if (status == CS_OK && count > 0)
-		memcpy(ret_embeddings, made, count * sizeof *made);
+	status = encoder_encode(
+		encoder, op, kind == EMBED_QUERY ? ENCODER_QUERY : ENCODER_DOCUMENT, texts, count, made, err);
+	for (size_t i = 0; i < count && status == CS_OK; i++)
+		ret_embeddings[i] = (struct embedding){.vector = made[i].vector, .tokens = made[i].tokens};
 	return status;
 }
 

@@ -291,6 +291,7 @@ static enum cs_status search(struct engine *engine, const struct op *op, const s
 	if (status != CS_OK)
 		return status;
 	best.least = query->least_score;
+	best.in_order = query->in_order;
 	if (filter_is_empty(filter) && query->order == TEXT_BY_SCORE)
 		index = words_begin(engine->words);
 	if (index) {

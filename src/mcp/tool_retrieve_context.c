@@ -12,15 +12,14 @@
  * The query cache is looked at first, also on an event loop, where the question is only spelled and looked up: whether it
  * makes sense was checked when it was answered. A remembered reply is the former one but for its backends and their
  * timings, which name the cache. */
-#include <math.h>
 #include <xxhash.h>
 
+#include "mcp/retrieve_hits.h"
 #include "mcp/tool_rows.h"
 #include "store/contexts.h"
 #include "store/cursor.h"
 #include "store/filter.h"
 #include "store/query_cache.h"
-#include "store/retrieve.h"
 
 #define BYTES_PER_TOKEN 4
 #define ENVELOPE_BYTES  640 /* of the reply around its results, at most */
@@ -28,6 +27,7 @@
 #define LOOP_REPLY_MAX  (16u << 10) /* a longer one is a worker's to write */
 
 _Static_assert(TOKENS_MIN *BYTES_PER_TOKEN > ENVELOPE_BYTES + 200, "the smallest budget holds the smallest excerpt");
+_Static_assert(CONTEXT_ID_MAX <= CURSOR_TEXT_MAX, "a page begins behind an id");
 _Static_assert(RETRIEVE_LIMIT_DEFAULT == 10, "the default below says so");
 
 static const char *const order_names[] = {"relevance", "timestamp", NULL};
@@ -49,10 +49,9 @@ const struct field retrieve_context_input[] = {
 	{.name = "query",
 		.help = "What to find; * lists everything, newest first",
 		.kind = FIELD_STRING,
-		.min = 1,
-		.max = RETRIEVE_QUERY_MAX},
+		.max = RETRIEVE_QUERY_MAX}, /* empty beside ids: some clients fill in what they were not given */
 	{.name = "ids",
-		.help = "Instead of query: read exactly these",
+		.help = "Instead of query and what narrows it: read exactly these, all at once unless limit is given",
 		.kind = FIELD_ARRAY,
 		.items = &name_item,
 		.min = 1,
@@ -121,6 +120,10 @@ const struct field retrieve_context_output[] = {
 	{.name = "results", .help = "", .kind = FIELD_ARRAY, .items = &hit_item},
 	{.name = "total_count", .help = "All that match, whatever the page", .kind = FIELD_INTEGER},
 	{.name = "next_cursor", .help = "There is more", .kind = FIELD_STRING},
+	{.name = "not_found",
+		.help = "The ids under which there is no context",
+		.kind = FIELD_ARRAY,
+		.items = &string_item},
 	{.name = "search_mode_used", .help = "hybrid, vector, text, ids or list", .kind = FIELD_STRING},
 	{.name = "backend_timings", .help = "Milliseconds by name", .kind = FIELD_OBJECT},
 	{.name = "backends_used",
@@ -137,8 +140,7 @@ const struct field retrieve_context_output[] = {
 struct question {
 	struct retrieve_request request;
 	uint64_t hash;
-	size_t budget; /* bytes for results; SIZE_MAX */
-	bool explain;
+	struct hits_form form;
 };
 
 static const char *const binding_names[] = {
@@ -210,8 +212,11 @@ static enum cs_status read_place(struct tool_call *call, struct question *questi
 
 	if (status == CS_OK && text.len > 0) {
 		status = cursor_read(call->op->arena, text, question->hash, &cursor, err);
-		if (status == CS_OK)
+		if (status == CS_OK) {
 			question->request.offset = (size_t)cursor.number;
+			question->request.behind = cursor.text;
+			question->request.mark = cursor.mark;
+		}
 	}
 	return status;
 }
@@ -229,150 +234,25 @@ static enum cs_status read_question(struct tool_call *call, struct question *que
 	request->order =
 		slice_eq(arg_str(doc, arguments, "sort_by", S("")), S("timestamp")) ? TEXT_BY_DATE : TEXT_BY_SCORE;
 	request->score_threshold = arg_f64(doc, arguments, "score_threshold", 0);
-	request->limit = (size_t)arg_i64(doc, arguments, "limit", RETRIEVE_LIMIT_DEFAULT);
 	request->with_relations = arg_bool(doc, arguments, "include_relationships", false);
-	question->explain = arg_bool(doc, arguments, "explain", false);
-	question->budget = tokens ? (size_t)tokens * BYTES_PER_TOKEN - ENVELOPE_BYTES : SIZE_MAX;
+	request->with_ranks = arg_bool(doc, arguments, "explain", false);
+	question->form = (struct hits_form){
+		.with_relations = request->with_relations,
+		.explain = request->with_ranks,
+		.by_date = request->order == TEXT_BY_DATE,
+		.budget = tokens ? (size_t)tokens * BYTES_PER_TOKEN - ENVELOPE_BYTES : SIZE_MAX,
+	};
 	status = filter_read_strings(
 		call->op, doc, arg_get(doc, arguments, "ids"), &request->ids, &request->id_count, err);
 	if (status == CS_OK && request->id_count == 0 && request->query.len == 0)
-		return cs_fail(
-			err, CS_MISSING_PARAMETER, "query is required: the words to find (or ids: what to read)");
+		return cs_fail(err,
+			arg_get(doc, arguments, "query") == JSON_NONE ? CS_MISSING_PARAMETER : CS_VALIDATION,
+			"query is required and may not be empty: the words to find (or ids: what to read)");
+	request->limit = (size_t)arg_i64(
+		doc, arguments, "limit", request->id_count > 0 ? RETRIEVE_LIMIT_MAX : RETRIEVE_LIMIT_DEFAULT);
 	if (status == CS_OK)
 		status = read_filter(call, &request->filter, err);
 	return status == CS_OK ? read_place(call, question, err) : status;
-}
-
-/* A hit can have a score in a ranking that was not looked at as deep as it stands there: then without a rank. */
-static void write_rank(struct json_writer *w, const char *name, bool known, uint64_t rank, double score)
-{
-	if (!known) {
-		json_key_null(w, name);
-		return;
-	}
-	json_write_key(w, slice_cstr(name));
-	json_begin_object(w);
-	if (rank > 0)
-		json_key_u64(w, "rank", rank);
-	json_key_f64(w, "score", score);
-	json_end_object(w);
-}
-
-static void write_explain(
-	struct json_writer *w, const struct question *question, const struct retrieve_result *result, size_t index)
-{
-	const struct retrieve_hit *hit = &result->hits[index];
-	bool searched = result->way != RETRIEVED_BY_ID && result->way != RETRIEVED_ALL;
-	bool by_date = result->way == RETRIEVED_ALL || (searched && question->request.order == TEXT_BY_DATE);
-
-	json_write_key(w, S("explain"));
-	json_begin_object(w);
-	write_rank(w, "vector", !isnan(hit->similarity), hit->vector_rank, hit->similarity);
-	write_rank(w, "text", hit->text_score > 0, hit->text_rank, hit->text_score);
-	json_key_null(w, "graph");
-	write_rank(w, "recency", by_date, question->request.offset + index + 1, (double)hit->context.created_at);
-	json_end_object(w);
-}
-
-static void write_relations(struct json_writer *w, const struct context *context)
-{
-	json_write_name(w, S("relationships"));
-	json_begin_array(w);
-	for (size_t i = 0; i < context->relation_count; i++) {
-		json_begin_object(w);
-		json_key_str(w, "type", context->relations[i].type);
-		json_key_str(w, "target", context->relations[i].target);
-		json_end_object(w);
-	}
-	json_end_array(w);
-}
-
-/* What every form of a hit has, behind id and content. */
-static void write_facts(struct json_writer *w, const struct retrieve_hit *hit)
-{
-	char created_at[CLOCK_TEXT_SIZE];
-
-	clock_format(hit->context.created_at, created_at);
-	json_key_f64(w, "score", hit->score);
-	json_key_str(w, "type", hit->context.type);
-	json_key_str(w, "created_at", slice_cstr(created_at));
-	json_key_u64(w, "version", hit->context.version);
-}
-
-static void write_hit(
-	struct json_writer *w, const struct question *question, const struct retrieve_result *result, size_t index)
-{
-	const struct retrieve_hit *hit = &result->hits[index];
-
-	json_begin_object(w);
-	json_key_str(w, "id", hit->context.id);
-	json_key_raw(w, "content", hit->context.content);
-	write_facts(w, hit);
-	json_key_raw(w, "metadata", hit->context.metadata);
-	if (hit->context.source.len > 0)
-		json_key_str(w, "source", hit->context.source);
-	else
-		json_key_null(w, "source");
-	if (question->request.with_relations)
-		write_relations(w, &hit->context);
-	if (question->explain)
-		write_explain(w, question, result, index);
-	json_end_object(w);
-}
-
-/* An id can take six bytes for each of its own when escaped; what is left of the budget behind the facts is the
- * excerpt's. It is cut from the content's JSON, whose escapes can double it. */
-static void write_excerpt(
-	struct json_writer *w, const struct question *question, const struct retrieve_hit *hit, size_t start)
-{
-	struct slice text = hit->context.content;
-	size_t used, room;
-
-	json_begin_object(w);
-	json_key_str(w, "id", hit->context.id);
-	write_facts(w, hit);
-	json_key_bool(w, "content_truncated", true);
-	json_write_name(w, S("content"));
-	used = w->out->len - start + sizeof "{\"excerpt\":\"\"}}";
-	room = question->budget > used ? (question->budget - used) / 2 : 0;
-	if (room < text.len) {
-		while (room > 0 && ((unsigned char)text.ptr[room] & 0xC0) == 0x80)
-			room--;
-		text.len = room;
-	}
-	json_begin_object(w);
-	json_key_str(w, "excerpt", text);
-	json_end_object(w);
-	json_end_object(w);
-}
-
-/* How many hits were written; *ret_truncated: the budget left hits out, or a part of the one that is there. */
-static size_t write_hits(struct json_writer *w, const struct question *question, const struct retrieve_result *result,
-	bool *ret_truncated)
-{
-	size_t start, written;
-
-	*ret_truncated = false;
-	json_write_name(w, S("results"));
-	json_begin_array(w);
-	start = w->out->len;
-	for (written = 0; written < result->count; written++) {
-		size_t before = w->out->len;
-		struct json_writer at = *w;
-
-		write_hit(w, question, result, written);
-		if (w->out->len - start <= question->budget || w->out->failed)
-			continue;
-		w->out->len = before;
-		*w = at;
-		*ret_truncated = true;
-		if (written > 0)
-			break;
-		write_excerpt(w, question, &result->hits[written++], start);
-		break;
-	}
-	json_end_array(w);
-	return written;
 }
 
 /* What was not asked has taken no time and is left out. */
@@ -431,15 +311,17 @@ static void write_message(struct json_writer *w, const struct question *question
 		snprintf(text, sizeof text,
 			"the query has no word in it, so nothing was searched; use words, or * for everything");
 	else if (result->way == RETRIEVED_BY_ID)
-		snprintf(text, sizeof text, "%zu shown, %llu of %zu ids found", written,
-			(unsigned long long)result->total, question->request.id_count);
+		snprintf(text, sizeof text, "%zu shown, %llu of %llu ids found%s%s" SLICE_FMT, written,
+			(unsigned long long)result->total, (unsigned long long)result->total + result->not_found_count,
+			truncated ? "; max_tokens is used up" : "",
+			result->unused.len > 0 ? "; not used beside ids: " : "", SLICE_ARG(result->unused));
 	else
 		snprintf(text, sizeof text, "%zu of %llu shown%s", written, (unsigned long long)result->total,
 			truncated ? "; max_tokens is used up" : "");
 	json_key_str(w, "message", slice_cstr(text));
 }
 
-static enum cs_status write_page(struct tool_call *call, const struct question *question,
+static enum cs_status write_page(struct tool_call *call, struct question *question,
 	const struct retrieve_result *result, struct reply_parts *parts, struct cs_error *err)
 {
 	struct json_writer *w = call->out;
@@ -451,9 +333,15 @@ static enum cs_status write_page(struct tool_call *call, const struct question *
 	parts->start = w->out->len;
 	json_begin_object(w);
 	json_key_bool(w, "success", true);
-	written = write_hits(w, question, result, &truncated);
-	next.number = question->request.offset + written;
-	if (written > 0 && next.number < result->total) {
+	truncated = hits_write_not_found(w, &question->form, result);
+	written = hits_write(w, &question->form, result, &truncated);
+	if (written > 0 && result->hits[written - 1].place + 1 < result->end) {
+		const struct retrieve_hit *last = &result->hits[written - 1];
+
+		next.number = last->place + 1;
+		/* Places among ids are the client's own and do not shift. */
+		next.text = result->way == RETRIEVED_BY_ID ? S("") : last->context.id;
+		next.mark = result->mark;
 		cursor = cursor_write(call->op->arena, &next);
 		if (!cursor.ptr)
 			return cs_fail_memory(err);

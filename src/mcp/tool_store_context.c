@@ -13,7 +13,7 @@
 static const char *const priority_names[] = {"low", "medium", "high", "critical", NULL};
 static const char *const author_type_names[] = {"human", "agent", NULL};
 static const char *const duplicate_names[] = {"store", "skip", NULL};
-static const char *const embedding_names[] = {"wait", "later", NULL};
+static const char *const embedding_names[] = {"auto", "wait", "later", NULL};
 
 static const struct field name_item = {.name = "", .help = "", .kind = FIELD_NAME};
 static const struct field string_item = {.name = "", .help = "", .kind = FIELD_STRING};
@@ -68,7 +68,7 @@ static const struct field relation_item = {.name = "", .help = "", .kind = FIELD
 			.fallback = "\"store\""},                                                                      \
 	{                                                                                                              \
 		.name = "embedding", .help = "", .kind = FIELD_STRING, .values = embedding_names,                      \
-		.fallback = "\"wait\""                                                                                 \
+		.fallback = "\"auto\""                                                                                 \
 	}
 
 static const struct field one_fields[] = {FIELDS_OF_ONE(true), {0}};
@@ -150,6 +150,13 @@ static enum cs_status read_relations(
 	return CS_OK;
 }
 
+static enum meaning_when read_when(struct slice embedding)
+{
+	if (slice_eq(embedding, S("wait")))
+		return MEANING_WAIT;
+	return slice_eq(embedding, S("later")) ? MEANING_LATER : MEANING_SOON;
+}
+
 /* From arguments that fit one_fields. */
 static enum cs_status read_item(
 	const struct tool_call *call, uint32_t arguments, struct store_item *ret_item, struct cs_error *err)
@@ -163,7 +170,7 @@ static enum cs_status read_item(
 		.id = arg_str(doc, arguments, "id", S("")),
 		.if_version = arg_i64(doc, arguments, "if_version", CONTEXT_VERSION_ANY),
 		.skip_duplicate = slice_eq(arg_str(doc, arguments, "on_duplicate", S("")), S("skip")),
-		.embed_later = slice_eq(arg_str(doc, arguments, "embedding", S("")), S("later")),
+		.when = read_when(arg_str(doc, arguments, "embedding", S("auto"))),
 	};
 	enum cs_status status = read_relations(call, arg_get(doc, arguments, "relationships"), &item, err);
 

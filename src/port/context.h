@@ -137,8 +137,9 @@ struct context_port {
 	enum cs_status (*restore)(void *self, struct op *, struct slice id, struct cs_error *);
 	enum cs_status (*counts)(void *self, struct op *, struct context_counts *ret_counts, struct cs_error *);
 	/* A number that grows with each commit after which any read or search of contexts, by words or by vectors, may
-	 * answer differently: before the commit is acknowledged, and after every index has it. Never waits. NULL: this
-	 * adapter cannot tell. */
+	 * answer differently: before the commit is acknowledged, and after every index has it. Never 0, and never one
+	 * that this store had when it was opened before: who kept a number across a restart does not take the state for
+	 * the same. Never waits. NULL: this adapter cannot tell. */
 	uint64_t (*generation)(void *self);
 	/* Writes and reads one row: does storage work now? */
 	enum cs_status (*probe)(void *self, struct op *, struct cs_error *);

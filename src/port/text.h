@@ -27,6 +27,7 @@ struct text_query {
 	size_t offset;
 	size_t limit;
 	double least_score; /* what scores less is no match: neither a hit nor counted; 0: all are */
+	size_t in_order;    /* of the best, so many have to be in order; 0: all */
 };
 
 struct text_result {

@@ -13,7 +13,8 @@
  * from outside and is one version further. Whoever is first to tell such a version, in a read, a list or a write, leaves
  * a mark for it, so a second change from outside is another version again and a compare-and-set never loses one. (A
  * read-only replica cannot keep a mark; there the version is told without.) Writing the same content from outside is no
- * change. A key without value has no version, whatever mark may be left.
+ * change. A value from outside that is no UTF-8 text is INVALID_CONTENT_TYPE to who reads it, appends or adds to it, and is
+ * left as it is; its CHARACTERS are 0. A key without value has no version, whatever mark may be left.
  *
  * Each write is one Lua script, so it is one atomic step; EVALSHA, and the script itself where the server does not know it.
  * A read is a script too, and one round trip. (MULTI and EXEC cost the server a microsecond less, but are refused as a

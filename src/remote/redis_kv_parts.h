@@ -50,6 +50,8 @@ CS_CHECKED enum cs_status redis_read_answer(
 /* Both in one, and adopting. */
 CS_CHECKED enum cs_status redis_read_one(struct redis_connection *, struct op *, const struct redis_names *,
 	struct redis_read *ret_read, struct cs_error *);
+/* INVALID_CONTENT_TYPE, for a value that is there and no text. */
+CS_COLD enum cs_status redis_fail_no_text(struct redis_connection *, struct cs_error *);
 /* Has the server mark a value from outside and takes what it then says. *ret_read->there may become false. */
 CS_CHECKED enum cs_status redis_adopt(
 	struct redis_connection *, struct op *, const struct redis_names *, struct redis_read *read, struct cs_error *);

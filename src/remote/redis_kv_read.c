@@ -32,18 +32,22 @@ static bool mark_parse(struct slice mark, uint64_t *ret_version, struct slice *r
 	return rest.len == REDIS_SHA1_HEX_SIZE - 1;
 }
 
-static enum cs_status take_content(
-	struct redis_connection *c, struct slice content, struct redis_read *read, struct cs_error *err)
+enum cs_status redis_fail_no_text(struct redis_connection *c, struct cs_error *err)
 {
 	struct slice shown = redis_shown(redis_of(c));
 
+	return cs_fail(err, CS_INVALID_CONTENT_TYPE,
+		"the value under this key in Redis at " SLICE_FMT " is not UTF-8 text: another program left it there",
+		SLICE_ARG(shown));
+}
+
+static enum cs_status take_content(
+	struct redis_connection *c, struct slice content, struct redis_read *read, struct cs_error *err)
+{
 	read->entry.content = content;
 	read->entry.characters = utf8_length(content);
 	if (read->entry.characters < 0)
-		return cs_fail(err, CS_INVALID_CONTENT_TYPE,
-			"the value under this key in Redis at " SLICE_FMT
-			" is not UTF-8 text: another program left it there",
-			SLICE_ARG(shown));
+		return redis_fail_no_text(c, err);
 	return CS_OK;
 }
 

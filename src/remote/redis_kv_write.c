@@ -98,6 +98,8 @@ static enum cs_status refused(
 		return kv_fail_not_found(w->key, err);
 	if (slice_is(what, "large") && slice_to_i64(detail, &characters))
 		return too_large(characters, err);
+	if (slice_is(what, "bytes"))
+		return redis_fail_no_text(c, err);
 	if (slice_is(what, "word"))
 		return cs_fail(err, CS_INVALID_CONTENT_TYPE,
 			"the stored value is no whole decimal number; increment needs one");

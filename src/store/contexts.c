@@ -174,7 +174,7 @@ struct batch {
 	struct context_put *puts;
 	struct context_put_result *results;
 	struct meaning *meanings;
-	bool *later;
+	enum meaning_when *when;
 	size_t *item_of;
 	size_t count;
 };
@@ -185,10 +185,10 @@ static enum cs_status batch_init(struct batch *batch, struct arena *arena, size_
 		.puts = arena_array(arena, room, sizeof *batch->puts),
 		.results = arena_array(arena, room, sizeof *batch->results),
 		.meanings = arena_array(arena, room, sizeof *batch->meanings),
-		.later = arena_array(arena, room, sizeof *batch->later),
+		.when = arena_array(arena, room, sizeof *batch->when),
 		.item_of = arena_array(arena, room, sizeof *batch->item_of),
 	};
-	if (!batch->puts || !batch->results || !batch->meanings || !batch->later || !batch->item_of)
+	if (!batch->puts || !batch->results || !batch->meanings || !batch->when || !batch->item_of)
 		return cs_fail_memory(err);
 	return CS_OK;
 }
@@ -250,7 +250,7 @@ static enum cs_status put_batch(
 	struct store *store, struct op *op, struct batch *batch, struct store_outcome *outcomes, struct cs_error *err)
 {
 	bool to_mend = false;
-	enum cs_status status = meaning_embed(store, op, batch->puts, batch->later, batch->count, batch->meanings, err);
+	enum cs_status status = meaning_embed(store, op, batch->puts, batch->when, batch->count, batch->meanings, err);
 
 	if (status != CS_OK)
 		return status;
@@ -283,7 +283,7 @@ enum cs_status store_contexts(struct store *store, struct op *op, const struct s
 		if (outcomes[i].put.status != CS_OK)
 			continue;
 		outcomes[i].id = batch.puts[batch.count].context.id;
-		batch.later[batch.count] = items[i].embed_later;
+		batch.when[batch.count] = items[i].when;
 		batch.item_of[batch.count++] = i;
 	}
 	return batch.count > 0 ? put_batch(store, op, &batch, outcomes, err) : CS_OK;

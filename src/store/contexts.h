@@ -25,7 +25,7 @@ struct store_item {
 	size_t relation_count;
 	int64_t if_version;
 	bool skip_duplicate; /* store nothing when the same, or nearly the same (store/meaning.h), is there */
-	bool embed_later;    /* store it without a vector; the repair makes one */
+	enum meaning_when when;
 };
 
 struct store_outcome {

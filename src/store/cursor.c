@@ -5,8 +5,8 @@
 #include <assert.h>
 #include <xxhash.h>
 
-#define HEAD_SIZE 24u
-#define SEED      UINT64_C(0x637572736f723031) /* "cursor01": another form gets another seed */
+#define HEAD_SIZE 32u
+#define SEED      UINT64_C(0x637572736f723032) /* "cursor02": another form gets another seed */
 
 static const char alphabet[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
 
@@ -44,6 +44,7 @@ struct slice cursor_write(struct arena *arena, const struct cursor *cursor)
 		return slice_of(NULL, 0);
 	put_u64(raw + 8, cursor->question);
 	put_u64(raw + 16, cursor->number);
+	put_u64(raw + 24, cursor->mark);
 	if (cursor->text.len > 0)
 		memcpy(raw + HEAD_SIZE, cursor->text.ptr, cursor->text.len);
 	put_u64(raw, XXH3_64bits_withSeed(raw + 8, len - 8, SEED));
@@ -96,6 +97,6 @@ enum cs_status cursor_read(
 	kept = arena_copy(arena, slice_of((const char *)raw + HEAD_SIZE, len - HEAD_SIZE));
 	if (!kept.ptr)
 		return cs_fail_memory(err);
-	*ret_cursor = (struct cursor){question, get_u64(raw + 16), kept};
+	*ret_cursor = (struct cursor){question, get_u64(raw + 16), get_u64(raw + 24), kept};
 	return CS_OK;
 }

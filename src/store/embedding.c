@@ -12,10 +12,8 @@
 #include "store/embedding.h"
 
 #include <assert.h>
-#include <math.h>
-#include <signal.h>
+#include <inttypes.h>
 #include <stdlib.h>
-#include <time.h>
 #include <unistd.h>
 #include <xxhash.h>
 
@@ -24,80 +22,27 @@
 
 #define LOOK_MS       50
 #define MARGIN_MAX_NS INT64_C(2000000000) /* left of a deadline for storing without a vector, at most */
-#define ARENA_CEILING (256u << 20)
-
-struct embedding_call {
-	pthread_cond_t changed;
-	size_t left;
-};
-
-static void *compute_run(void *thread);
-
-/* Threads and waiting. */
-
-/* Joining under the lock is safe: an ended thread has nothing left to do but to let go of it, which it has. */
-bool embedding_thread_start(struct embedding_service *s, struct embedding_thread *thread, void *(*run)(void *))
-{
-	sigset_t all, before;
-	int failed;
-
-	if (thread->state == THREAD_ENDED)
-		pthread_join(thread->thread, NULL);
-	thread->state = THREAD_NONE;
-	thread->service = s;
-	sigfillset(&all);
-	pthread_sigmask(SIG_SETMASK, &all, &before);
-	failed = pthread_create(&thread->thread, NULL, run, thread);
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
-	if (failed)
-		return false;
-	thread->state = THREAD_RUNS;
-	return true;
-}
-
-static struct embedding_thread *query_thread(struct embedding_service *s)
-{
-	return &s->threads[s->options.threads];
-}
-
-static bool start_one(struct embedding_service *s)
-{
-	for (size_t i = 0; i < s->options.threads; i++)
-		if (s->threads[i].state != THREAD_RUNS)
-			return embedding_thread_start(s, &s->threads[i], compute_run);
-	return false;
-}
-
-static bool any_runs(const struct embedding_service *s)
-{
-	for (size_t i = 0; i <= s->options.threads; i++)
-		if (s->threads[i].state == THREAD_RUNS)
-			return true;
-	return false;
-}
-
-/* After jobs came: wakes or starts who will take them. False: there is no thread, and none to be had. */
-static bool summon(struct embedding_service *s)
-{
-	size_t queries = s->queue.lines[EMBEDDING_QUERIES].count, ready = s->idle;
-	size_t all = queries + s->queue.lines[EMBEDDING_DOCUMENTS].count + s->queue.lines[EMBEDDING_REPAIRS].count;
-
-	if (s->idle > 0)
-		pthread_cond_broadcast(&s->work);
-	while (all > ready && start_one(s))
-		ready++;
-	if (queries > ready && s->query_thread_idle)
-		pthread_cond_signal(&s->query_work);
-	else if (queries > ready && query_thread(s)->state != THREAD_RUNS)
-		(void)embedding_thread_start(s, query_thread(s), compute_run);
-	return any_runs(s);
-}
 
 /* Life. */
 
 static size_t or_default(size_t value, size_t fallback)
 {
 	return value ? value : fallback;
+}
+
+static void make_crews(struct embedding_service *s)
+{
+	static const struct embedding_crew crews[EMBEDDING_CREWS] = {
+		[EMBEDDING_FOREGROUND] = {EMBEDDING_QUERIES, EMBEDDING_DOCUMENTS},
+		[EMBEDDING_SPARE] = {EMBEDDING_QUERIES, EMBEDDING_QUERIES, 1},
+		[EMBEDDING_BACKGROUND] = {EMBEDDING_REPAIRS, EMBEDDING_REPAIRS},
+	};
+
+	for (size_t i = 0; i < EMBEDDING_CREWS; i++) {
+		s->crews[i] = crews[i];
+		s->crews[i].size = crews[i].size ? crews[i].size : s->options.threads;
+		wait_cond_init(&s->crews[i].work);
+	}
 }
 
 static void set_options(struct embedding_service *s, const struct embedding_options *options)
@@ -111,7 +56,6 @@ static void set_options(struct embedding_service *s, const struct embedding_opti
 	s->options.queue_texts = or_default(options->queue_texts, EMBEDDING_QUEUE_TEXTS);
 	s->options.batch_texts = or_default(options->batch_texts, EMBEDDING_BATCH_TEXTS);
 	s->options.batch_bytes = or_default(options->batch_bytes, EMBEDDING_BATCH_BYTES);
-	query_thread(s)->queries_only = true;
 	snprintf(s->off, sizeof s->off, SLICE_FMT,
 		SLICE_ARG(options->off.len > 0 ? options->off : slice_cstr(embedding_off_text)));
 	s->options.off = slice_cstr(s->off);
@@ -139,8 +83,7 @@ enum cs_status embedding_new(
 		return cs_fail_memory(err);
 	}
 	pthread_mutex_init(&s->lock, NULL);
-	wait_cond_init(&s->work);
-	wait_cond_init(&s->query_work);
+	make_crews(s);
 	wait_cond_init(&s->repair_wake);
 	s->state = options->embed.model ? EMBEDDING_UNTRIED : EMBEDDING_OFF;
 	find_series(s);
@@ -168,177 +111,38 @@ void embedding_free(struct embedding_service *s)
 	metrics_collector_remove(&s->collector);
 	pthread_mutex_lock(&s->lock);
 	atomic_store(&s->closing, true);
-	pthread_cond_broadcast(&s->work);
-	pthread_cond_broadcast(&s->query_work);
+	for (size_t i = 0; i < EMBEDDING_CREWS; i++)
+		pthread_cond_broadcast(&s->crews[i].work);
 	pthread_cond_broadcast(&s->repair_wake);
 	pthread_mutex_unlock(&s->lock);
 	join(s, &s->repair);
-	for (size_t i = 0; i <= s->options.threads; i++)
-		join(s, &s->threads[i]);
+	for (size_t i = 0; i < EMBEDDING_CREWS; i++)
+		for (size_t j = 0; j < s->crews[i].size; j++)
+			join(s, &s->crews[i].threads[j]);
 	for (size_t i = 0; i < EMBEDDING_BUCKETS; i++)
 		assert(!s->queue.buckets[i]);
 	embedding_cache_free(s->cache);
-	pthread_cond_destroy(&s->work);
-	pthread_cond_destroy(&s->query_work);
+	for (size_t i = 0; i < EMBEDDING_CREWS; i++)
+		pthread_cond_destroy(&s->crews[i].work);
 	pthread_cond_destroy(&s->repair_wake);
 	pthread_mutex_destroy(&s->lock);
 	free(s);
-}
-
-/* Computing. */
-
-static void settle_interest(struct embedding_interest *interest)
-{
-	interest->job = NULL;
-	if (--interest->call->left == 0)
-		pthread_cond_signal(&interest->call->changed);
-}
-
-/* err: NULL for a vector that is there. The job is gone afterwards. */
-static void settle(
-	struct embedding_service *s, struct embedding_job *job, const float *vector, const struct cs_error *err)
-{
-	if (!err)
-		metric_add(s->evictions, (int64_t)embedding_cache_put(s->cache, job->key, vector, job->dimension));
-	for (struct embedding_interest *at = job->interests; at;) {
-		struct embedding_interest *next = at->next;
-
-		if (err)
-			at->error = *err;
-		else
-			memcpy(at->to, vector, job->dimension * sizeof *vector);
-		settle_interest(at);
-		at = next;
-	}
-	embedding_queue_drop(&s->queue, job);
-}
-
-static bool is_finite(const float *vector, uint32_t dimension)
-{
-	for (uint32_t i = 0; i < dimension; i++)
-		if (!isfinite(vector[i]))
-			return false;
-	return true;
-}
-
-static enum cs_status embed(struct embedding_service *s, struct op *op, struct embedding_job **jobs, size_t count,
-	struct embedding **ret_results, struct cs_error *err)
-{
-	struct slice *texts = arena_array(op->arena, count, sizeof *texts);
-	struct embedding *results = arena_array(op->arena, count, sizeof *results);
-	int64_t start_ns = clock_mono_ns();
-	enum cs_status status;
-
-	if (!texts || !results)
-		return cs_fail_memory(err);
-	for (size_t i = 0; i < count; i++)
-		texts[i] = slice_of(jobs[i]->text, jobs[i]->len);
-	status = s->options.embed.embed(s->options.embed.self, op, jobs[0]->kind, texts, count, results, err);
-	if (status != CS_OK)
-		return status;
-	metric_observe_ns(
-		metric_series(METRIC_EMBEDDING_TIME, jobs[0]->kind == EMBED_QUERY ? S("query") : S("document")),
-		clock_mono_ns() - start_ns);
-	metric_observe(metric_series(METRIC_EMBEDDING_BATCH, S("")), count);
-	for (size_t i = 0; i < count; i++)
-		if (!is_finite(results[i].vector, jobs[i]->dimension))
-			return cs_fail(err, CS_EMBEDDING_UNAVAILABLE,
-				"the embedding model gave a vector that is no number; `context-store model verify` "
-				"looks at its files");
-	*ret_results = results;
-	return CS_OK;
-}
-
-/* A text that cannot be embedded must not take the others of its batch with it. */
-static void run_jobs(struct embedding_service *s, struct op *op, struct embedding_job **jobs, size_t count)
-{
-	struct embedding *results = NULL;
-	struct cs_error err;
-	enum cs_status status = embed(s, op, jobs, count, &results, &err);
-
-	if (count > 1 && (status == CS_VALIDATION || status == CS_LIMIT_EXCEEDED)) {
-		for (size_t i = 0; i < count; i++)
-			run_jobs(s, op, &jobs[i], 1);
-		return;
-	}
-	err.status = status;
-	pthread_mutex_lock(&s->lock);
-	if (status == CS_OK)
-		embedding_note_success(s);
-	else if (status == CS_EMBEDDING_UNAVAILABLE)
-		embedding_note_failure(s, &err);
-	for (size_t i = 0; i < count; i++)
-		settle(s, jobs[i], results ? results[i].vector : NULL, results ? NULL : &err);
-	pthread_mutex_unlock(&s->lock);
-}
-
-static bool has_work(const struct embedding_service *s, const struct embedding_thread *self)
-{
-	const struct embedding_line *lines = s->queue.lines;
-
-	return lines[EMBEDDING_QUERIES].first ||
-	       (!self->queries_only && (lines[EMBEDDING_DOCUMENTS].first || lines[EMBEDDING_REPAIRS].first));
-}
-
-/* Under the lock: false when nothing came for long. What came while the wait ended counts. */
-static bool rest(struct embedding_service *s, const struct embedding_thread *self)
-{
-	bool woken;
-
-	if (self->queries_only)
-		s->query_thread_idle = true;
-	else
-		s->idle++;
-	woken = wait_for(
-		self->queries_only ? &s->query_work : &s->work, &s->lock, EMBEDDING_IDLE_S * INT64_C(1000000000));
-	if (self->queries_only)
-		s->query_thread_idle = false;
-	else
-		s->idle--;
-	return woken || has_work(s, self);
-}
-
-static void *compute_run(void *thread)
-{
-	struct embedding_thread *self = thread;
-	struct embedding_service *s = self->service;
-	struct embedding_job **jobs = calloc(s->options.batch_texts, sizeof(struct embedding_job *));
-	size_t room = jobs ? s->options.batch_texts : 1, count;
-	struct embedding_job *only;
-	struct arena arena;
-	struct op op = {.arena = &arena,
-		.principal = &principal_anonymous,
-		.deadline_ns = OP_NO_DEADLINE,
-		.cancelled = &s->closing,
-		.may_wait = true};
-
-	arena_init(&arena, NULL, 0, ARENA_CEILING);
-	pthread_mutex_lock(&s->lock);
-	while (!atomic_load(&s->closing)) {
-		count = embedding_queue_take(
-			&s->queue, self->queries_only, room, s->options.batch_bytes, jobs ? jobs : &only);
-		if (count == 0 && !rest(s, self))
-			break;
-		if (count == 0)
-			continue;
-		pthread_mutex_unlock(&s->lock);
-		run_jobs(s, &op, jobs ? jobs : &only, count);
-		arena_reset(&arena);
-		pthread_mutex_lock(&s->lock);
-	}
-	self->state = THREAD_ENDED;
-	pthread_mutex_unlock(&s->lock);
-	arena_release(&arena);
-	free(jobs);
-	return NULL;
 }
 
 /* Asking. */
 
 static bool is_full(const struct embedding_service *s, enum embedding_class class_)
 {
-	return class_ != EMBEDDING_REPAIRS &&
-	       (s->queue.lines[class_].count >= s->options.queue_texts || s->queue.bytes >= EMBEDDING_QUEUE_BYTES);
+	return class_ != EMBEDDING_REPAIRS && (s->queue.lines[class_].count >= s->options.queue_texts ||
+						      embedding_queue_bytes(&s->queue) >= EMBEDDING_QUEUE_BYTES);
+}
+
+/* How long the documents will take that are before a new one. */
+static int64_t wait_ms(const struct embedding_service *s)
+{
+	size_t bytes = s->queue.lines[EMBEDDING_DOCUMENTS].bytes + s->queue.running_bytes;
+
+	return (int64_t)(s->ns_per_byte * (double)bytes / (double)s->options.threads / 1e6);
 }
 
 static struct embedding_key key_of(const struct embed_model *model, enum embed_kind kind, struct slice text)
@@ -354,11 +158,12 @@ struct asking {
 	enum embedding_class class_;
 	enum embed_kind kind;
 	bool full;
+	int64_t late_ms; /* how long others stand before the impatient; 0: not too long */
 };
 
 /* Under the lock: from the cache, to a job that is there, or to a new one. */
-static void enlist(
-	const struct asking *asking, struct embedding_interest *interest, struct slice text, struct embedding_key key)
+static void enlist(const struct asking *asking, struct embedding_interest *interest, const struct embedding_text *text,
+	struct embedding_key key)
 {
 	struct embedding_service *s = asking->service;
 	const float *cached = embedding_cache_get(s->cache, key);
@@ -377,8 +182,14 @@ static void enlist(
 		(void)cs_fail(&interest->error, CS_RATE_LIMIT,
 			"more than %zu texts wait to be embedded; try again in a moment", s->options.queue_texts);
 		return;
+	} else if (asking->late_ms > 0 && !text->patient) {
+		(void)cs_fail(&interest->error, CS_RATE_LIMIT,
+			"the texts before it take some %" PRId64 " ms to be embedded, and over %" PRId64
+			" ms are not waited for",
+			asking->late_ms, s->options.queue_wait_ms);
+		return;
 	} else {
-		job = embedding_queue_push(&s->queue, key, asking->class_, asking->kind, text);
+		job = embedding_queue_push(&s->queue, key, asking->class_, asking->kind, text->text);
 		if (!job) {
 			(void)cs_fail_memory(&interest->error);
 			return;
@@ -433,9 +244,9 @@ static void ask_and_wait(const struct asking *asking, struct op *op, const struc
 	pthread_mutex_lock(&s->lock);
 	for (size_t i = 0; i < count; i++) {
 		interests[i].call = &call;
-		enlist(asking, &interests[i], texts[i].text, keys[i]);
+		enlist(asking, &interests[i], &texts[i], keys[i]);
 	}
-	if (call.left > 0 && !summon(s)) {
+	if (call.left > 0 && !embedding_summon(s, asking->class_)) {
 		(void)cs_fail(&none, CS_EMBEDDING_UNAVAILABLE, "the system gives no thread to embed on");
 		for (size_t i = 0; i < count; i++)
 			leave(s, &interests[i], &none);
@@ -482,6 +293,8 @@ enum cs_status embedding_ask(struct embedding_service *s, struct op *op, enum em
 	}
 	pthread_mutex_lock(&s->lock);
 	asking.full = is_full(s, class_);
+	if (class_ == EMBEDDING_DOCUMENTS && s->options.queue_wait_ms > 0 && wait_ms(s) > s->options.queue_wait_ms)
+		asking.late_ms = wait_ms(s);
 	pthread_mutex_unlock(&s->lock);
 	ask_and_wait(&asking, &until, texts, count, interests, keys);
 	for (size_t i = 0; i < count; i++) {

@@ -3,13 +3,15 @@
  * Memory. The last EMBEDDING_CACHE_TEXTS texts are kept with their vectors, under a 128-bit hash of model, kind and
  * text; a text that is asked for while it is being computed is computed once. Both are counted in /metrics.
  *
- * Order. Queries come before documents, documents before repairs. Documents of about the same length are computed
- * together, beginning with the one that waits longest. As many threads compute as the machine has cores; one more
+ * Order. Queries come before documents, documents before repairs. Texts of about the same length are computed together,
+ * beginning with the one that waits longest, as many as leave work for all threads. As many threads compute as the machine has cores; one more
  * takes queries alone, so that a query never waits for the end of a long document. Threads start when there is work and
  * end after EMBEDDING_IDLE_S without.
  *
  * Back-pressure. With queue_texts documents waiting, further ones are not taken (RATE_LIMIT): whoever stores them
- * stores them without a vector. Such contexts are pending in storage, not here, so that nothing is lost in a crash: a
+ * stores them without a vector. Neither are documents before which others stand for longer than queue_wait_ms, judged
+ * by how long the last ones took, unless they are patient: a caller is told soon that its vector follows rather than
+ * late that it is there. Such contexts are pending in storage, not here, so that nothing is lost in a crash: a
  * repair thread reads them from the vector port, embeds them behind all other work and puts their vectors. It runs
  * while there is something to mend, backs off while the embedder fails, and starts anew when it answers again.
  *
@@ -28,7 +30,7 @@
 #define EMBEDDING_QUEUE_TEXTS 1000
 #define EMBEDDING_QUEUE_BYTES (64u << 20) /* of texts that wait */
 #define EMBEDDING_BATCH_TEXTS 16
-#define EMBEDDING_BATCH_BYTES 4096 /* about four windows of 256 tokens: a fifth of a second on one core */
+#define EMBEDDING_BATCH_BYTES 512 /* about 128 tokens: more at once is no faster, and each waits for all */
 #define EMBEDDING_THREADS_MAX 64
 #define EMBEDDING_IDLE_S      10
 #define EMBEDDING_PAUSE_MAX_S 30
@@ -41,6 +43,7 @@ struct embedding_options {
 	struct slice off;           /* why embed is off and how to turn it on; empty: a general text */
 	/* 0: the constants above, and the machine's cores. An embedder behind a network wants larger batches. */
 	size_t cache_texts, queue_texts, batch_texts, batch_bytes, threads;
+	int64_t queue_wait_ms; /* 0: no limit */
 };
 
 CS_CHECKED enum cs_status embedding_new(
@@ -59,6 +62,7 @@ CS_CHECKED enum cs_status embedding_query(struct embedding_service *, struct op 
 
 struct embedding_text {
 	struct slice text;
+	bool patient;          /* waits for its turn however long that takes */
 	const float *vector;   /* in op->arena; NULL: error says why */
 	struct cs_error error; /* RATE_LIMIT: not waited for; TIMEOUT: not done in time; else the port's */
 };

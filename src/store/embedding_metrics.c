@@ -10,17 +10,14 @@ void embedding_collect(void *service)
 		[EMBEDDING_REPAIRS] = SLICE_INIT("repair"),
 	};
 	struct embedding_service *s = service;
-	int64_t threads = 0;
 
 	if (pthread_mutex_trylock(&s->lock) != 0)
 		return;
 	for (size_t i = 0; i < EMBEDDING_CLASSES; i++)
 		metric_set(metric_series(METRIC_EMBEDDING_QUEUE, kinds[i]), (int64_t)s->queue.lines[i].count);
-	for (size_t i = 0; i <= s->options.threads; i++)
-		threads += s->threads[i].state == THREAD_RUNS;
-	metric_set(metric_series(METRIC_EMBEDDING_THREADS, S("")), threads);
+	metric_set(metric_series(METRIC_EMBEDDING_THREADS, S("")), (int64_t)embedding_threads(s));
 	metric_set(metric_series(METRIC_EMBEDDING_CACHED, S("")), (int64_t)embedding_cache_count(s->cache));
 	metric_set(metric_series(METRIC_MEMORY, S("embedding_cache")), (int64_t)embedding_cache_bytes(s->cache));
-	metric_set(metric_series(METRIC_MEMORY, S("embedding_queue")), (int64_t)s->queue.bytes);
+	metric_set(metric_series(METRIC_MEMORY, S("embedding_queue")), (int64_t)embedding_queue_bytes(&s->queue));
 	pthread_mutex_unlock(&s->lock);
 }

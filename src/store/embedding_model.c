@@ -201,8 +201,7 @@ void embedding_status(struct embedding_service *s, struct embedding_status *ret_
 	for (int i = 0; i < EMBEDDING_CLASSES; i++)
 		status.waiting += s->queue.lines[i].count;
 	status.cached = embedding_cache_count(s->cache);
-	for (size_t i = 0; i <= s->options.threads; i++)
-		status.threads += s->threads[i].state == THREAD_RUNS;
+	status.threads = embedding_threads(s);
 	status.repairing = s->repair.state == THREAD_RUNS;
 	status.repaired = s->repaired;
 	pthread_mutex_unlock(&s->lock);

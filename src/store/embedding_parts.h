@@ -37,7 +37,11 @@ size_t embedding_cache_bytes(const struct embedding_cache *); /* of memory, tabl
 
 enum embedding_class { EMBEDDING_QUERIES, EMBEDDING_DOCUMENTS, EMBEDDING_REPAIRS, EMBEDDING_CLASSES };
 
-struct embedding_call; /* one caller that waits; store/embedding.c */
+/* One caller that waits. */
+struct embedding_call {
+	pthread_cond_t changed;
+	size_t left; /* interests that are not settled */
+};
 
 /* One text one caller waits for. */
 struct embedding_interest {
@@ -65,14 +69,16 @@ struct embedding_job {
 
 struct embedding_line {
 	struct embedding_job *first, *last;
-	size_t count;
+	size_t count, bytes; /* of texts */
 };
 
 struct embedding_queue {
 	struct embedding_line lines[EMBEDDING_CLASSES];
 	struct embedding_job *buckets[EMBEDDING_BUCKETS];
-	size_t bytes; /* of texts in the lines */
+	size_t running_bytes; /* of documents taken and not dropped yet */
 };
+
+size_t embedding_queue_bytes(const struct embedding_queue *); /* that wait */
 
 struct embedding_job *embedding_queue_find(const struct embedding_queue *, struct embedding_key);
 /* A new job at the end of its line; NULL: no memory. */
@@ -80,21 +86,37 @@ struct embedding_job *embedding_queue_push(
 	struct embedding_queue *, struct embedding_key, enum embedding_class, enum embed_kind, struct slice text);
 /* A waiting job moves to the end of a better line. */
 void embedding_queue_promote(struct embedding_queue *, struct embedding_job *, enum embedding_class);
-/* The next jobs to run: out of their line, still found by their key. One query, or documents of about the same length,
- * shortest first. 0: nothing waits. */
-size_t embedding_queue_take(
-	struct embedding_queue *, bool queries_only, size_t texts_max, size_t bytes_max, struct embedding_job **jobs);
+/* The next jobs to run: out of their line, still found by their key. All of one class and of about the
+ * same length, shortest first. 0: nothing waits. */
+size_t embedding_queue_take(struct embedding_queue *, enum embedding_class first, enum embedding_class last,
+	size_t texts_max, size_t bytes_max, struct embedding_job **jobs);
 /* Forgets and frees a job, waiting or taken. */
 void embedding_queue_drop(struct embedding_queue *, struct embedding_job *);
 
-/* store/embedding.c */
+/* store/embedding_compute.c */
 
 struct embedding_thread {
 	struct embedding_service *service;
+	struct embedding_crew *crew; /* of those that compute */
 	pthread_t thread;
 	enum { THREAD_NONE, THREAD_RUNS, THREAD_ENDED } state; /* ENDED: to be joined */
-	bool queries_only;
 };
+
+enum { EMBEDDING_FOREGROUND, EMBEDDING_SPARE, EMBEDDING_BACKGROUND, EMBEDDING_CREWS };
+
+struct embedding_crew {
+	enum embedding_class first, last; /* what it takes */
+	size_t size, idle;
+	pthread_cond_t work;
+	struct embedding_thread threads[EMBEDDING_THREADS_MAX];
+};
+
+/* Under the lock: joins an ended thread and starts it again. False: no thread to be had. */
+bool embedding_thread_start(struct embedding_service *, struct embedding_thread *, void *(*run)(void *));
+/* Under the lock, after jobs came: wakes or starts who will take them. False: there is no thread for those of this
+ * class, and none to be had. */
+bool embedding_summon(struct embedding_service *, enum embedding_class);
+size_t embedding_threads(const struct embedding_service *); /* alive; under the lock */
 
 struct embedding_service {
 	struct embedding_options options;
@@ -104,11 +126,7 @@ struct embedding_service {
 	struct embedding_cache *cache;
 	struct embedding_queue queue;
 
-	/* Computing. The last thread takes queries only. */
-	pthread_cond_t work, query_work; /* of the threads that take anything, and of the last one */
-	struct embedding_thread threads[EMBEDDING_THREADS_MAX + 1];
-	size_t idle; /* of those that take anything */
-	bool query_thread_idle;
+	struct embedding_crew crews[EMBEDDING_CREWS];
 
 	/* What is known of the embedder. */
 	enum embedding_state state;
@@ -116,6 +134,7 @@ struct embedding_service {
 	int64_t retry_at_ns, pause_ns;
 	bool known, agreed; /* the model was loaded; the store's is the same */
 	struct embed_model model;
+	double ns_per_byte; /* of documents, lately; 0: none was embedded yet */
 
 	/* Repair. */
 	struct embedding_thread repair;
@@ -134,12 +153,9 @@ void embedding_note_success(struct embedding_service *);
 void embedding_note_failure(struct embedding_service *, const struct cs_error *);
 void embedding_note_other_model(struct embedding_service *, const struct cs_error *);
 
-/* Embeds texts in a class of their own: embedding_documents behind all other work. */
+/* store/embedding.c: embeds texts in a class of their own: embedding_documents behind all other work. */
 enum cs_status embedding_ask(struct embedding_service *, struct op *, enum embedding_class,
 	struct embedding_text *texts, size_t count, struct embed_model *ret_model, struct cs_error *);
-/* Under the lock: joins an ended thread and starts it again. False: no thread to be had. */
-bool embedding_thread_start(struct embedding_service *, struct embedding_thread *, void *(*run)(void *));
-
 /* store/embedding_metrics.c: sets the service's gauges. */
 void embedding_collect(void *service);
 

@@ -38,7 +38,7 @@ static void enter_line(struct embedding_queue *queue, struct embedding_job *job)
 	*(line->last ? &line->last->next : &line->first) = job;
 	line->last = job;
 	line->count++;
-	queue->bytes += job->len;
+	line->bytes += job->len;
 }
 
 static void leave_line(struct embedding_queue *queue, struct embedding_job *job)
@@ -48,7 +48,16 @@ static void leave_line(struct embedding_queue *queue, struct embedding_job *job)
 	*(job->former ? &job->former->next : &line->first) = job->next;
 	*(job->next ? &job->next->former : &line->last) = job->former;
 	line->count--;
-	queue->bytes -= job->len;
+	line->bytes -= job->len;
+}
+
+size_t embedding_queue_bytes(const struct embedding_queue *queue)
+{
+	size_t bytes = 0;
+
+	for (size_t i = 0; i < EMBEDDING_CLASSES; i++)
+		bytes += queue->lines[i].bytes;
+	return bytes;
 }
 
 struct embedding_job *embedding_queue_push(struct embedding_queue *queue, struct embedding_key key,
@@ -76,10 +85,16 @@ void embedding_queue_promote(struct embedding_queue *queue, struct embedding_job
 	enter_line(queue, job);
 }
 
+static size_t running_bytes(const struct embedding_job *job)
+{
+	return job->class_ == EMBEDDING_DOCUMENTS ? job->len : 0;
+}
+
 static void run(struct embedding_queue *queue, struct embedding_job *job)
 {
 	leave_line(queue, job);
 	job->running = true;
+	queue->running_bytes += running_bytes(job);
 }
 
 static int by_length(const void *a, const void *b)
@@ -112,19 +127,10 @@ static size_t take_batch(struct embedding_queue *queue, struct embedding_line *l
 	return count;
 }
 
-size_t embedding_queue_take(struct embedding_queue *queue, bool queries_only, size_t texts_max, size_t bytes_max,
-	struct embedding_job **jobs)
+size_t embedding_queue_take(struct embedding_queue *queue, enum embedding_class first, enum embedding_class last,
+	size_t texts_max, size_t bytes_max, struct embedding_job **jobs)
 {
-	struct embedding_line *queries = &queue->lines[EMBEDDING_QUERIES];
-
-	if (queries->first) {
-		jobs[0] = queries->first;
-		run(queue, queries->first);
-		return 1;
-	}
-	if (queries_only)
-		return 0;
-	for (int class_ = EMBEDDING_DOCUMENTS; class_ < EMBEDDING_CLASSES; class_++)
+	for (enum embedding_class class_ = first; class_ <= last; class_++)
 		if (queue->lines[class_].first)
 			return take_batch(queue, &queue->lines[class_], texts_max, bytes_max, jobs);
 	return 0;
@@ -133,7 +139,9 @@ size_t embedding_queue_take(struct embedding_queue *queue, bool queries_only, si
 void embedding_queue_drop(struct embedding_queue *queue, struct embedding_job *job)
 {
 	*place_of(queue, job->key) = job->chained;
-	if (!job->running)
+	if (job->running)
+		queue->running_bytes -= running_bytes(job);
+	else
 		leave_line(queue, job);
 	free(job);
 }

@@ -140,6 +140,7 @@ void *embedding_repair_run(void *thread)
 		.cancelled = &s->closing,
 		.may_wait = true};
 
+	pthread_setname_np(pthread_self(), "repair");
 	arena_init(&arena, NULL, 0, ARENA_CEILING);
 	pthread_mutex_lock(&s->lock);
 	while (!atomic_load(&s->closing) && (s->repair_again || round == ROUND_FAILED)) {

@@ -18,17 +18,18 @@
 #include "store/score.h"
 
 #define DATE_BLOCK    128u
+#define INSERTED_MAX  100u /* hits of a page that are put in their place one by one */
 #define SCRATCH_BYTES (256u << 20)
 
 struct ranking {
 	struct store *store;
 	const struct hybrid_query *query;
 	struct hybrid_hit *hits;
-	size_t count;
-	uint64_t with_vector; /* contexts the vector search matched */
-	uint64_t words_only;  /* text hits without a vector */
-	size_t vector_hits;   /* how many of the best by vector are in hits */
-	double least_seen;    /* the lowest cosine among them */
+	size_t count, ordered; /* the best `ordered` stand first, in order */
+	uint64_t with_vector;  /* contexts the vector search matched */
+	uint64_t words_only;   /* text hits without a vector */
+	size_t vector_hits;    /* how many of the best by vector are in hits */
+	double least_seen;     /* the lowest cosine among them */
 	uint64_t unsearched;
 	bool words_cut; /* words found more than could be looked at, some of them without a vector */
 	int64_t vector_ns, text_ns;
@@ -83,6 +84,7 @@ static enum cs_status ask_words(
 		.filter = ranking->query->filter,
 		.order = TEXT_BY_SCORE,
 		.limit = ranking->unsearched > 0 ? HYBRID_TEXT_ALL : HYBRID_TEXT_DEPTH,
+		.in_order = HYBRID_TEXT_DEPTH,
 	};
 	const struct text_port *text = &ranking->store->text;
 	int64_t start_ns = clock_mono_ns();
@@ -133,7 +135,7 @@ static enum cs_status merge(struct ranking *ranking, struct op *op, const struct
 		struct hybrid_hit *hit = hit_of(ranking, slots, slot_count - 1, words->hits[i].id);
 
 		hit->text_score = words->hits[i].score;
-		hit->text_rank = i + 1;
+		hit->text_rank = i < HYBRID_TEXT_DEPTH ? i + 1 : 0;
 	}
 	return CS_OK;
 }
@@ -168,6 +170,35 @@ static enum cs_status look_up_similarities(struct ranking *ranking, struct op *o
 	return CS_OK;
 }
 
+static void swap(struct hybrid_hit *a, struct hybrid_hit *b)
+{
+	struct hybrid_hit kept = *a;
+
+	*a = *b;
+	*b = kept;
+}
+
+/* The best `need` to the front. A page is short beside what was found, most of which is told apart by one look at the
+ * last of the page. */
+static void order_first(struct ranking *ranking, size_t need)
+{
+	struct hybrid_hit *hits = ranking->hits;
+
+	ranking->ordered = need > INSERTED_MAX || need > ranking->count ? ranking->count : need;
+	if (ranking->ordered == ranking->count) {
+		qsort(hits, ranking->count, sizeof *hits, best_first);
+		return;
+	}
+	qsort(hits, need, sizeof *hits, best_first);
+	for (size_t i = need; i < ranking->count; i++) {
+		if (best_first(&hits[i], &hits[need - 1]) >= 0)
+			continue;
+		swap(&hits[i], &hits[need - 1]);
+		for (size_t at = need - 1; at > 0 && best_first(&hits[at], &hits[at - 1]) < 0; at--)
+			swap(&hits[at], &hits[at - 1]);
+	}
+}
+
 /* Fills ranking->hits, of which the first `need` are the first of all. */
 static enum cs_status rank(struct ranking *ranking, struct op *op, size_t need, struct cs_error *err)
 {
@@ -175,8 +206,8 @@ static enum cs_status rank(struct ranking *ranking, struct op *op, size_t need, 
 	struct vector_result vectors;
 	struct text_result words;
 	double full;
-	enum cs_status status = ask_vectors(
-		ranking, op, need > HYBRID_TEXT_DEPTH ? need : HYBRID_TEXT_DEPTH, VECTOR_NO_LIMIT, &vectors, err);
+	size_t deep = query->with_ranks && need < HYBRID_TEXT_DEPTH ? HYBRID_TEXT_DEPTH : need;
+	enum cs_status status = ask_vectors(ranking, op, deep, VECTOR_NO_LIMIT, &vectors, err);
 
 	if (status != CS_OK)
 		return status;
@@ -201,7 +232,7 @@ static enum cs_status rank(struct ranking *ranking, struct op *op, size_t need, 
 		hit->score = vector_part(query, hit->similarity) +
 			     (1 - weight_of(query)) * score_normalise(hit->text_score, full);
 	}
-	qsort(ranking->hits, ranking->count, sizeof *ranking->hits, best_first);
+	order_first(ranking, need);
 	return CS_OK;
 }
 
@@ -236,7 +267,7 @@ static size_t cut(const struct ranking *ranking, double threshold)
 {
 	size_t count = 0;
 
-	while (count < ranking->count && ranking->hits[count].score >= threshold)
+	while (count < ranking->ordered && ranking->hits[count].score >= threshold)
 		count++;
 	return count;
 }

@@ -18,7 +18,9 @@
  * those and the ones that have a word of the query. Each has a score, so a threshold is what narrows; with one, total
  * counts the contexts that reach it. By date there must be a threshold, or the query would play no part: without one it
  * is HYBRID_DATE_SHARE of the best score. Dates are compared among the HYBRID_WINDOW best at most (`bounded` says that
- * there are more; total still counts all).
+ * there are more; total still counts all). Contexts that lack vectors are counted among the HYBRID_TEXT_ALL best by words;
+ * `words_cut` says that there may be more. They are none of the first HYBRID_TEXT_ALL of the ranking: each of those that
+ * words found before them has a text part at least as good.
  *
  * Threads: any worker. Errors: the ports', LIMIT_EXCEEDED (memory, a page beyond HYBRID_PAGE_MAX). */
 #ifndef CS_STORE_HYBRID_H
@@ -29,7 +31,7 @@
 #define HYBRID_VECTOR_WEIGHT 0.8
 #define HYBRID_TEXT_FULL     15 /* about two or three words that are rare in a small store, one in a large one */
 #define HYBRID_TEXT_DEPTH    400
-#define HYBRID_TEXT_ALL      100000 /* where contexts lack vectors: all that words find, for the total */
+#define HYBRID_TEXT_ALL      1000 /* where contexts lack vectors: so many found by words are looked at, for the total */
 #define HYBRID_DATE_SHARE    0.5
 #define HYBRID_WINDOW        10000
 #define HYBRID_PAGE_MAX      100000
@@ -42,6 +44,7 @@ struct hybrid_query {
 	enum text_order order;
 	double threshold; /* of the score; 0: none */
 	size_t offset, limit;
+	bool with_ranks; /* by vector too, to a depth of HYBRID_TEXT_DEPTH at least */
 };
 
 struct hybrid_hit {

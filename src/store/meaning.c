@@ -51,8 +51,8 @@ static void take_result(struct op *op, const struct embedding_text *text, const 
 	meaning->why = keep_text(op, text->error.text);
 }
 
-enum cs_status meaning_embed(struct store *store, struct op *op, struct context_put *puts, const bool *later,
-	size_t count, struct meaning *meanings, struct cs_error *err)
+enum cs_status meaning_embed(struct store *store, struct op *op, struct context_put *puts,
+	const enum meaning_when *when, size_t count, struct meaning *meanings, struct cs_error *err)
 {
 	struct embedding_text *texts = arena_array(op->arena, count, sizeof *texts);
 	size_t *put_of = arena_array(op->arena, count, sizeof *put_of);
@@ -71,8 +71,12 @@ enum cs_status meaning_embed(struct store *store, struct op *op, struct context_
 	}
 	mark_all(meanings, count, MEANING_PENDING, S("it was asked for later"));
 	for (size_t i = 0; i < count; i++)
-		if (!later[i]) {
-			texts[asked].text = puts[i].context.words;
+		if (when[i] != MEANING_LATER) {
+			texts[asked] = (struct embedding_text){
+				.text = puts[i].context.words,
+				/* Only with a vector is a near duplicate known. */
+				.patient = when[i] == MEANING_WAIT || puts[i].skip_duplicate,
+			};
 			put_of[asked++] = i;
 		}
 	if (asked == 0)

@@ -19,6 +19,10 @@
  * for a number 0.968, a paraphrase 0.85 and less; int8 arithmetic moves it by up to 0.003. */
 #define NEAR_DUPLICATE_SIMILARITY 0.97
 
+/* MEANING_SOON: without, rather than wait for the texts of many others. MEANING_WAIT: with, as long as there is room in
+ * the queue and time. */
+enum meaning_when { MEANING_SOON, MEANING_WAIT, MEANING_LATER };
+
 enum meaning_status { MEANING_DISABLED, MEANING_COMPLETED, MEANING_PENDING, MEANING_FAILED };
 
 struct meaning {
@@ -29,10 +33,10 @@ struct meaning {
 	bool same_call;    /* that one is stored by the same call */
 };
 
-/* Embeds the words of all puts but those marked later, in one go, and fills model and vector of each that got one.
+/* Embeds the words of all puts but those for later, in one go, and fills model and vector of each that got one.
  * Errors: LIMIT_EXCEEDED (memory), WOULD_WAIT. */
-CS_CHECKED enum cs_status meaning_embed(struct store *, struct op *, struct context_put *puts, const bool *later,
-	size_t count, struct meaning *meanings, struct cs_error *);
+CS_CHECKED enum cs_status meaning_embed(struct store *, struct op *, struct context_put *puts,
+	const enum meaning_when *when, size_t count, struct meaning *meanings, struct cs_error *);
 
 /* Fills near, exact and same_call of those that have a vector. What goes wrong here means only that no duplicate is
  * told. */

@@ -10,6 +10,12 @@
 #include "store/hybrid.h"
 #include "store/score.h"
 
+/* Where the last hit of the former page is looked for: more is stored than removed, and a list is newest first. */
+#define NEAR_BEFORE 20u
+#define NEAR        100u
+#define NEAR_BYTES  (128u << 20)
+#define NOT_WHOLE   "hits may repeat or be missing"
+
 const char *const retrieve_mode_names[RETRIEVE_MODE_COUNT + 1] = {
 	[RETRIEVE_VECTOR] = "vector",
 	[RETRIEVE_GRAPH] = "graph",
@@ -43,14 +49,64 @@ note(struct op *op, struct retrieve_result *result, const char *format, ...)
 		result->degraded[result->degraded_count++] = kept;
 }
 
-static enum cs_status give(struct op *op, const struct context *contexts, size_t count, struct retrieve_result *result,
-	struct cs_error *err)
+struct argument {
+	const char *name;
+	bool given;
+};
+
+/* The names of those that are given, with commas; false: none is. */
+static bool list_given(const struct argument *arguments, size_t count, char *names, size_t size)
+{
+	size_t length = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (arguments[i].given)
+			length += (size_t)snprintf(
+				names + length, size - length, "%s%s", length ? ", " : "", arguments[i].name);
+	return length > 0;
+}
+
+/* Beside ids, what would leave some out contradicts them, and all of it is named at once, so that a model mends its call
+ * in one go. What says how to search is merely of no use. */
+static enum cs_status check_beside_ids(
+	struct op *op, const struct retrieve_request *request, struct retrieve_result *result, struct cs_error *err)
+{
+	const struct context_filter *filter = &request->filter;
+	const struct argument excluded[] = {
+		{"type", filter->type_count > 0},
+		{"filters", filter->tag_count > 0 || filter->predicate_count > 0 || filter->status.len > 0 ||
+				    filter->agent_id.len > 0 || filter->namespace_.len > 0 ||
+				    filter->date_from != CONTEXT_NO_DATE || filter->date_to != CONTEXT_NO_DATE},
+		{"score_threshold", request->score_threshold > 0},
+		{"exclude_sources", filter->exclude_source_count > 0},
+	};
+	const struct argument unused[] = {
+		{"query", request->query.len > 0},
+		{"search_mode", request->mode != RETRIEVE_HYBRID && request->mode != RETRIEVE_AUTO},
+		{"sort_by", request->order != TEXT_BY_SCORE},
+	};
+	char names[128];
+
+	if (list_given(excluded, sizeof excluded / sizeof *excluded, names, sizeof names))
+		return cs_fail(err, CS_VALIDATION,
+			"%s cannot be combined with ids, which names exactly the contexts to return, in their order; "
+			"leave out either",
+			names);
+	if (list_given(unused, sizeof unused / sizeof *unused, names, sizeof names))
+		result->unused = arena_copy(op->arena, slice_cstr(names));
+	return CS_OK;
+}
+
+/* All places one behind the other, from `place` on. */
+static enum cs_status give(struct op *op, const struct context *contexts, size_t count, size_t place,
+	struct retrieve_result *result, struct cs_error *err)
 {
 	result->hits = arena_array(op->arena, count, sizeof *result->hits);
 	if (!result->hits)
 		return cs_fail_memory(err);
 	for (size_t i = 0; i < count; i++)
-		result->hits[i] = (struct retrieve_hit){.context = contexts[i], .score = 1, .similarity = NAN};
+		result->hits[i] = (struct retrieve_hit){
+			.context = contexts[i], .place = place + i, .score = 1, .similarity = NAN};
 	result->count = count;
 	return CS_OK;
 }
@@ -71,27 +127,55 @@ static size_t drop_repeats(const struct slice *ids, size_t count, struct slice *
 	return kept;
 }
 
+/* Contexts come in the order of the ids: one walk over both tells what is missing and gives the page. */
+static enum cs_status give_ids(struct op *op, const struct retrieve_request *request, const struct slice *ids,
+	size_t id_count, const struct context *contexts, size_t count, struct retrieve_result *result,
+	struct cs_error *err)
+{
+	struct slice *missing = arena_array(op->arena, id_count - count, sizeof *missing);
+	size_t found = 0, kept = 0;
+	enum cs_status status = give(op, contexts, count, 0, result, err);
+
+	if (status != CS_OK)
+		return status;
+	if (!missing)
+		return cs_fail_memory(err);
+	for (size_t place = 0; place < id_count; place++) {
+		if (found == count || !slice_eq(ids[place], contexts[found].id)) {
+			missing[result->not_found_count++] = ids[place];
+			continue;
+		}
+		result->hits[found].place = place;
+		result->end = place + 1;
+		if (place >= request->offset && kept < request->limit)
+			result->hits[kept++] = result->hits[found];
+		found++;
+	}
+	result->not_found = missing;
+	result->count = kept;
+	return CS_OK;
+}
+
 static enum cs_status by_id(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *result, struct cs_error *err)
 {
 	struct slice *ids = arena_array(op->arena, request->id_count, sizeof *ids);
 	struct context *contexts;
 	int64_t start = clock_mono_ns();
-	size_t count, skip;
+	size_t id_count, count;
 	enum cs_status status;
 
 	if (!ids)
 		return cs_fail_memory(err);
-	count = drop_repeats(request->ids, request->id_count, ids);
+	id_count = drop_repeats(request->ids, request->id_count, ids);
 	status = store->contexts.get(
-		store->contexts.self, op, ids, count, request->with_relations, &contexts, &count, err);
+		store->contexts.self, op, ids, id_count, request->with_relations, &contexts, &count, err);
 	if (status != CS_OK)
 		return status;
 	result->load_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_BY_ID;
 	result->total = count;
-	skip = request->offset < count ? request->offset : count;
-	return give(op, contexts + skip, count - skip, result, err);
+	return give_ids(op, request, ids, id_count, contexts, count, result, err);
 }
 
 static enum cs_status all_of_them(struct store *store, struct op *op, const struct retrieve_request *request,
@@ -108,13 +192,13 @@ static enum cs_status all_of_them(struct store *store, struct op *op, const stru
 		return status;
 	result->load_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_ALL;
-	result->total = total;
-	return give(op, contexts, count, result, err);
+	result->total = result->end = total;
+	return give(op, contexts, count, request->offset, result, err);
 }
 
 /* Contexts come in the order of the hits, some perhaps gone: one walk over both matches them. */
-static enum cs_status load_hits(struct store *store, struct op *op, const struct hybrid_hit *hits, size_t hit_count,
-	bool with_relations, struct retrieve_result *result, struct cs_error *err)
+static enum cs_status load_hits(struct store *store, struct op *op, const struct retrieve_request *request,
+	const struct hybrid_hit *hits, size_t hit_count, struct retrieve_result *result, struct cs_error *err)
 {
 	struct slice *ids = arena_array(op->arena, hit_count, sizeof *ids);
 	int64_t start = clock_mono_ns();
@@ -128,9 +212,9 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 		ids[i] = hits[i].id;
 	if (hit_count > 0)
 		status = store->contexts.get(
-			store->contexts.self, op, ids, hit_count, with_relations, &contexts, &count, err);
+			store->contexts.self, op, ids, hit_count, request->with_relations, &contexts, &count, err);
 	if (status == CS_OK)
-		status = give(op, contexts, count, result, err);
+		status = give(op, contexts, count, request->offset, result, err);
 	if (status != CS_OK)
 		return status;
 	for (size_t i = 0; i < count; i++, at++) {
@@ -138,6 +222,7 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 
 		while (at + 1 < hit_count && !slice_eq(hits[at].id, contexts[i].id))
 			at++;
+		to->place = request->offset + at;
 		to->score = hits[at].score;
 		to->text_score = hits[at].text_score;
 		to->text_rank = hits[at].text_rank;
@@ -177,9 +262,9 @@ static enum cs_status by_words(struct store *store, struct op *op, const struct 
 			.text_rank = request->order == TEXT_BY_SCORE ? request->offset + i + 1 : 0};
 	result->search_ns = clock_mono_ns() - start;
 	result->way = RETRIEVED_BY_TEXT;
-	result->total = found.total;
+	result->total = result->end = found.total;
 	result->no_words = found.no_words;
-	return load_hits(store, op, hits, found.count, request->with_relations, result, err);
+	return load_hits(store, op, request, hits, found.count, result, err);
 }
 
 static void note_bounds(struct op *op, const struct hybrid_result *found, struct retrieve_result *result)
@@ -209,6 +294,7 @@ static enum cs_status by_vector(struct store *store, struct op *op, const struct
 		.threshold = request->score_threshold,
 		.offset = request->offset,
 		.limit = request->limit,
+		.with_ranks = request->with_ranks,
 	};
 	struct hybrid_result found;
 	enum cs_status status = hybrid_search(store, op, &query, &found, err);
@@ -216,11 +302,11 @@ static enum cs_status by_vector(struct store *store, struct op *op, const struct
 	if (status != CS_OK)
 		return status;
 	result->way = request->mode == RETRIEVE_VECTOR ? RETRIEVED_BY_VECTOR : RETRIEVED_HYBRID;
-	result->total = found.total;
+	result->total = result->end = found.total;
 	result->vector_ns = found.vector_ns;
 	result->search_ns = found.text_ns;
 	note_bounds(op, &found, result);
-	return load_hits(store, op, found.hits, found.count, request->with_relations, result, err);
+	return load_hits(store, op, request, found.hits, found.count, result, err);
 }
 
 /* Is it the vectors that are missing, so that words may answer? */
@@ -255,22 +341,100 @@ static enum cs_status by_meaning(struct store *store, struct op *op, const struc
 	return by_words(store, op, request, result, err);
 }
 
+/* Everything but ids. */
+static enum cs_status search(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	if (slice_eq(slice_trim(request->query), S("*")))
+		return all_of_them(store, op, request, result, err);
+	if (request->mode == RETRIEVE_TEXT)
+		return by_words(store, op, request, result, err);
+	return by_meaning(store, op, request, result, err);
+}
+
+static uint64_t mark_of(const struct store *store)
+{
+	return store->contexts.generation ? store->contexts.generation(store->contexts.self) : 0;
+}
+
+/* Where the page behind request->behind begins now; not touched where that is not near its old place. Costs what a page
+ * costs. */
+static enum cs_status find_again(struct store *store, struct op *op, const struct retrieve_request *request,
+	size_t *ret_offset, bool *ret_found, struct cs_error *err)
+{
+	struct retrieve_request nearby = *request;
+	struct retrieve_result result = {0};
+	struct arena scratch;
+	struct op inner = *op;
+	enum cs_status status;
+
+	nearby.offset = request->offset > NEAR_BEFORE ? request->offset - NEAR_BEFORE : 0;
+	nearby.limit = NEAR;
+	nearby.with_relations = false;
+	arena_init(&scratch, NULL, 0, NEAR_BYTES);
+	inner.arena = &scratch;
+	status = search(store, &inner, &nearby, &result, err);
+	for (size_t i = 0; status == CS_OK && i < result.count; i++)
+		if (slice_eq(result.hits[i].context.id, request->behind)) {
+			*ret_offset = result.hits[i].place + 1;
+			*ret_found = true;
+		}
+	arena_release(&scratch);
+	/* Too much text nearby: the page itself may still fit. */
+	return status == CS_LIMIT_EXCEEDED ? CS_OK : status;
+}
+
+/* In these a context keeps its place relative to every other, whatever is stored. */
+static bool order_is_lasting(const struct retrieve_request *request, const struct retrieve_result *result)
+{
+	return result->way == RETRIEVED_ALL ||
+	       (result->way == RETRIEVED_BY_TEXT && request->order == TEXT_BY_DATE && request->score_threshold <= 0);
+}
+
+static enum cs_status next_page(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	struct retrieve_request moved = *request;
+	bool found = false;
+	enum cs_status status = find_again(store, op, request, &moved.offset, &found, err);
+
+	if (status == CS_OK)
+		status = search(store, op, &moved, result, err);
+	if (status != CS_OK)
+		return status;
+	if (!found)
+		note(op, result,
+			"contexts changed since the former page, and its last hit is not near its place any "
+			"more: " NOT_WHOLE);
+	else if (!order_is_lasting(request, result) && (result->mark || moved.offset != request->offset))
+		note(op, result,
+			"contexts changed since the former page: this one goes on behind its last hit, but "
+			"other " NOT_WHOLE);
+	else if (mark_of(store) != result->mark)
+		note(op, result, "contexts changed while this page was read: " NOT_WHOLE);
+	return CS_OK;
+}
+
 enum cs_status retrieve_contexts(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *ret_result, struct cs_error *err)
 {
-	struct retrieve_result result = {0};
-	enum cs_status status;
+	struct retrieve_result result = {.mark = mark_of(store)};
+	bool next = request->behind.len > 0, changed = next && (request->mark != result.mark || !result.mark);
+	enum cs_status status =
+		request->id_count > 0 ? check_beside_ids(op, request, &result, err) : check_mode(request->mode, err);
 
-	if (request->id_count > 0)
-		status = by_id(store, op, request, &result, err);
-	else if ((status = check_mode(request->mode, err)) != CS_OK)
+	if (status != CS_OK)
 		return status;
-	else if (slice_eq(slice_trim(request->query), S("*")))
-		status = all_of_them(store, op, request, &result, err);
-	else if (request->mode == RETRIEVE_TEXT)
-		status = by_words(store, op, request, &result, err);
-	else
-		status = by_meaning(store, op, request, &result, err);
+	if (request->id_count > 0) {
+		status = by_id(store, op, request, &result, err);
+	} else if (!changed) {
+		status = search(store, op, request, &result, err);
+		changed = next && status == CS_OK && mark_of(store) != request->mark;
+	}
+	if (changed) {
+		result = (struct retrieve_result){.mark = mark_of(store)};
+		status = next_page(store, op, request, &result, err);
+	}
 	if (status == CS_OK)
 		*ret_result = result;
 	return status;

@@ -6,14 +6,25 @@
  * silently is another one would be worse than none. `graph` and `kv` do not exist here and are refused with the ones
  * that do (agent state is read with get_agent_state).
  *
- * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, in
- * their order; query, filters, order and threshold play no part then.
+ * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, each
+ * once, in their order, and which of them are not there is told. What would choose or order otherwise (query, filters,
+ * order, threshold, a mode that is a kind of search) is refused beside ids: to leave it out silently would be to answer
+ * another question. limit is the size of a page, as ever.
  *
- * Pages are offsets into the ranking: contexts stored between two pages can shift it by one. total counts what matches,
- * passes the filters and reaches the threshold, whatever the page: by text, contexts with at least one of the words; by
- * vector, contexts that have one; hybrid, either. Filters apply in the ports, before the search.
- * Slices live in op->arena. Threads: any worker. Errors: VALIDATION (mode), EMBEDDING_UNAVAILABLE (mode vector), and the
- * ports'. */
+ * Pages. The next one begins behind the last hit of the former one. Where contexts have changed in between, that hit is
+ * looked for near its old place and the page begins behind it wherever it is now, so that what was stored or removed
+ * shifts nothing. Lists and searches by date have no repeats and no gaps then, and leave out what is new before the page.
+ * In a ranking by score other hits may have changed places (a word is rarer or more common than before, a context was
+ * stored anew), and the hit itself may be gone: degraded[] says which, since a page that only looks whole is worse than
+ * one that tells. Paging by (score, id) was rejected: scores by words depend on all contexts, so that a boundary between
+ * two of them lets hits through twice when anything is stored. A snapshot kept for each client that may come back was
+ * rejected for its memory.
+ *
+ * total counts what matches, passes the filters and reaches the threshold, whatever the page: by text, contexts with at
+ * least one of the words; by vector, contexts that have one; hybrid, either. Filters apply in the ports, before the
+ * search.
+ * Slices live in op->arena. Threads: any worker. Errors: VALIDATION (mode; what ids exclude), EMBEDDING_UNAVAILABLE
+ * (mode vector), and the ports'. */
 #ifndef CS_STORE_RETRIEVE_H
 #define CS_STORE_RETRIEVE_H
 
@@ -22,7 +33,7 @@
 #define RETRIEVE_LIMIT_DEFAULT 10
 #define RETRIEVE_LIMIT_MAX     100
 #define RETRIEVE_QUERY_MAX     10000 /* characters */
-#define RETRIEVE_DEGRADED_MAX  4
+#define RETRIEVE_DEGRADED_MAX  5
 
 enum retrieve_mode {
 	RETRIEVE_VECTOR,
@@ -46,11 +57,16 @@ struct retrieve_request {
 	double score_threshold; /* 0: none */
 	size_t offset;
 	size_t limit;
+	/* Of a page behind the first: the id of the hit at offset - 1 and the mark of the page it stood on. */
+	struct slice behind;
+	uint64_t mark;
 	bool with_relations;
+	bool with_ranks; /* of hits in either search, as deep as is looked; else some are left out */
 };
 
 struct retrieve_hit {
 	struct context context;
+	size_t place;       /* in the whole ranking, or among the ids (each once), from 0 */
 	double score;       /* 0 to 1 */
 	double text_score;  /* BM25; 0 where words were not searched */
 	double similarity;  /* cosine; NAN: none */
@@ -64,8 +80,13 @@ struct retrieve_result {
 	struct retrieve_hit *hits;
 	size_t count;
 	uint64_t total;
+	uint64_t end;  /* no hit has this place or a higher one */
+	uint64_t mark; /* the state of the contexts; 0: not told */
 	enum retrieve_way way;
-	bool no_words; /* the query has no word in it */
+	const struct slice *not_found; /* of all the ids, whatever the page; in their order */
+	size_t not_found_count;
+	struct slice unused; /* names of arguments that say nothing beside ids; empty: none */
+	bool no_words;       /* the query has no word in it */
 	struct slice degraded[RETRIEVE_DEGRADED_MAX];
 	size_t degraded_count;
 	bool passing;      /* something that may mend itself, without a commit, kept the answer from being better */

@@ -396,17 +396,56 @@ def server_dies():
         equal(leftovers(base), [])
 
 
+def told_twice():
+    """a second SIGTERM or SIGHUP does not keep a bench from ending in order"""
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        with directory() as base, directory() as out:
+            long = Long(base, out)
+            while long.child.poll() is None:
+                long.child.send_signal(number)
+            code, text, err = long.finish()
+            equal(code, 1, err)
+            contains(text, "PARTIAL: it was interrupted")
+            equal((loaded(out)["partial"], leftovers(base)), (True, []))
+
+
+def short(base):
+    """A bench of some requests beside what is in base; what it said."""
+    with directory() as out:
+        code, _, err = command("bench", "--output-dir", out, "--rounds", "1", "--tools", "state",
+                               "--concurrent-connections", "1", *WITHOUT, env=environment(TMPDIR=base))
+    equal(code, 0, err)
+    return err
+
+
 def bench_dies():
-    """a bench that is killed takes its server with it"""
+    """a bench that is killed takes its server with it, and the next one removes its directories, and only those"""
     with directory() as base, directory() as out:
+        mark = ".made-by-context-store-bench"
+        others = {name: pathlib.Path(base) / f"context-store-bench-{name}" for name in ("mine", "link", "file")}
+        kept = pathlib.Path(base) / "kept"
+        for path in (others["mine"], kept):
+            path.mkdir()
+            (path / "precious").touch()
+        (kept / mark).touch()
+        others["link"].symlink_to(kept)
+        others["file"].touch()
         long = Long(base, out)
         server = os.pidfd_open(server_of(base))
+        living = leftovers(base)
+        short(base)
+        equal(sorted(leftovers(base)), sorted(living))  # a bench that lives keeps what it has
         long.child.kill()
         long.finish()
         # The descriptor becomes readable when the process ends.
         equal(bool(select.select([server], [], [], WAIT_S)[0]), True)
         os.close(server)
+        equal(sorted(leftovers(base)), sorted(living))
+        contains(short(base), "removed")
+        equal(sorted(leftovers(base)), sorted(path.name for path in others.values()))
+        equal(((others["mine"] / "precious").exists(), (kept / "precious").exists()), (True, True))
 
 
 run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, redis_on_request, json_output, targets, comparison,
-    comparison_of_others, wrong_words, wrong_places, other_servers, interrupted, server_dies, bench_dies)
+    comparison_of_others, wrong_words, wrong_places, other_servers, interrupted, server_dies, told_twice,
+    bench_dies)

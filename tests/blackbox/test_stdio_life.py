@@ -2,6 +2,7 @@
 """The life of a stdio process: it opens late, ends at once, and answers what is in flight at end of input."""
 import json
 import os
+import select
 import signal
 
 from blackbox import (Peer, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
@@ -86,6 +87,18 @@ def only_messages():
             equal(json.loads(line)["jsonrpc"], "2.0")
 
 
+def thresholds():
+    """an owner tells on standard error that a threshold is reached, as serve does"""
+    with directory() as path, Peer(path, "--status-memory", "1/1/1") as peer:
+        peer.tool("update_scratchpad", agent_id="a", key="k", content="v")
+        said = b""
+        while b'msg="a threshold is reached" measure=memory_usage_mb from=ok to=critical' not in said:
+            equal(bool(select.select([peer.child.stderr], [], [], WAIT_S)[0]), True, f"it only said {said!r}")
+            said += os.read(peer.child.stderr.fileno(), 65536)
+        peer.child.stdin.close()
+        equal(peer.child.wait(WAIT_S), 0)
+
+
 def no_home():
     """without HOME the user database names the home"""
     with directory():
@@ -115,4 +128,4 @@ def reader_gone():
         equal(peer.child.wait(WAIT_S), 0)
 
 
-run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone)
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, thresholds, no_home, opening_fails, reader_gone)

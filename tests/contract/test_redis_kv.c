@@ -2,6 +2,8 @@
  * and what becomes of its connections. On a real Redis and a real Valkey. */
 #include "kv_adapters.h"
 
+#include "base/json.h"
+
 static struct kv_server *server_of(const struct fixture *f)
 {
 	return strcmp(f->adapter->name, "valkey") == 0 ? &the_valkey : &the_redis;
@@ -176,6 +178,91 @@ static void what_is_no_string_or_no_text_is_told_and_left_alone(void **state)
 	assert_text(page.keys[0], "m");
 	assert_ok(f, put(f, &w, &entry));
 	assert_ok(f, get(f, &entry));
+}
+
+/* The server judges appends in Lua, the client judges reads in C: they must agree on every string. */
+static void what_cannot_be_read_cannot_be_appended_to(void **state)
+{
+	static const unsigned char edges[] = {'a', '0', '\n', 0x7F, 0x80, 0x8F, 0x90, 0x9F, 0xA0, 0xBF, 0xC0, 0xC1,
+		0xC2, 0xDF, 0xE0, 0xE1, 0xEC, 0xED, 0xEE, 0xEF, 0xF0, 0xF1, 0xF3, 0xF4, 0xF5, 0xFF};
+	/* First and last of each row of the table, and what stands right beside them. */
+	static const char *const whole[] = {"\xC2\x80", "\xDF\xBF", "\xE0\xA0\x80", "\xE0\xBF\xBF", "\xE1\x80\x80",
+		"\xEC\xBF\xBF", "\xED\x80\x80", "\xED\x9F\xBF", "\xEE\x80\x80", "\xEF\xBF\xBF", "\xF0\x90\x80\x80",
+		"\xF0\xBF\xBF\xBF", "\xF1\x80\x80\x80", "\xF3\xBF\xBF\xBF", "\xF4\x80\x80\x80", "\xF4\x8F\xBF\xBF"};
+	static const char *const beside[] = {"\xC1\xBF", "\xE0\x9F\xBF", "\xED\xA0\x80", "\xF0\x8F\xBF\xBF",
+		"\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "\xC2", "\xE1\x80", "\xF1\x80\x80", "\xDF\xC0", "\xE1\x80\x7F"};
+	struct fixture *f = *state;
+	unsigned texts = 0, others = 0, seed = 20, pick;
+	struct kv_entry entry, read;
+
+	for (int round = 0; round < 1500; round++) {
+		struct kv_write w = write_of("+");
+		char value[32] = "", expected[40];
+		size_t length = 0;
+		bool is_text;
+
+		for (int part = 0; part < 1 + round % 4; part++) {
+			seed = seed * 1103515245u + 12345u;
+			pick = seed >> 20;
+			if ((seed >> 16) % 8 == 0)
+				value[length++] = (char)edges[pick % sizeof edges];
+			else
+				length += (size_t)snprintf(value + length, sizeof value - length, "%s",
+					(seed >> 16) % 8 == 1 ? beside[pick % (sizeof beside / sizeof *beside)]
+							      : whole[pick % (sizeof whole / sizeof *whole)]);
+		}
+		value[length] = '\0';
+		say(f, "DEL", "agent:a:state:k", "{agent:a:state:k}:version");
+		say(f, "SET", "agent:a:state:k", value);
+		is_text = utf8_length(slice_cstr(value)) >= 0;
+		texts += is_text;
+		others += !is_text;
+		w.mode = KV_APPEND;
+		/* Unmarked, and marked as no text. */
+		for (int times = 0; times < 2 && !is_text; times++) {
+			assert_int_equal(put(f, &w, &entry), CS_INVALID_CONTENT_TYPE);
+			assert_non_null(strstr(f->err.text, "is not UTF-8 text: another program left it there"));
+			assert_int_equal(get(f, &read), CS_INVALID_CONTENT_TYPE);
+			assert_text(say(f, "GET", "agent:a:state:k").text, value);
+		}
+		if (!is_text)
+			continue;
+		assert_ok(f, put(f, &w, &entry));
+		snprintf(expected, sizeof expected, "%s\n+", value);
+		assert_text(entry.content, expected);
+		assert_int_equal(entry.characters, utf8_length(slice_cstr(expected)));
+	}
+	assert_true(texts > 300 && others > 300);
+}
+
+static void what_is_no_text_is_no_number_and_can_be_replaced(void **state)
+{
+	struct fixture *f = *state;
+	struct kv_write w = write_of("1");
+	struct kv_entry entry;
+
+	w.ttl_s = 100;
+	assert_ok(f, put(f, &w, &entry));
+	say(f, "SET", "agent:a:state:k", "1\xFF", "KEEPTTL");
+	w.mode = KV_INCREMENT;
+	assert_int_equal(put(f, &w, &entry), CS_INVALID_CONTENT_TYPE);
+	assert_non_null(strstr(f->err.text, "is not UTF-8 text"));
+	w.if_version = 1;
+	assert_int_equal(put(f, &w, &entry), CS_VERSION_CONFLICT);
+	assert_int_equal(f->err.version, 2);
+	assert_text(say(f, "GET", "agent:a:state:k").text, "1\xFF");
+	w.mode = KV_OVERWRITE;
+	w.if_version = 2;
+	assert_ok(f, put(f, &w, &entry));
+	assert_int_equal(entry.version, 3);
+	w.mode = KV_APPEND;
+	w.if_version = KV_VERSION_ANY;
+	assert_ok(f, put(f, &w, &entry));
+	assert_text(entry.content, "1\n1");
+	/* An empty value is text. */
+	say(f, "SET", "agent:a:state:k", "");
+	assert_ok(f, put(f, &w, &entry));
+	assert_text(entry.content, "\n1");
 }
 
 static void a_value_longer_than_ours_may_be_is_still_read(void **state)
@@ -423,6 +510,8 @@ int main(void)
 		PORT_TEST(a_change_from_outside_is_another_version_each_time_it_is_told),
 		PORT_TEST(a_mark_without_value_or_sense_counts_for_nothing),
 		PORT_TEST(what_is_no_string_or_no_text_is_told_and_left_alone),
+		PORT_TEST(what_cannot_be_read_cannot_be_appended_to),
+		PORT_TEST(what_is_no_text_is_no_number_and_can_be_replaced),
 		PORT_TEST(a_value_longer_than_ours_may_be_is_still_read),
 		PORT_TEST(a_server_that_forgot_the_scripts_learns_them_again),
 		PORT_TEST(a_full_server_refuses_writes_and_answers_reads),

@@ -154,12 +154,16 @@ static void test_counts(enum manner manner)
 
 	start(&s, manner);
 	load = load_of(&s, 4, 100);
+	series[0].mark = S("Length: 2\r\n\r\n{}");
+	series[1].mark = S("Length: 3");
 	if (client_run(&load, &result, &err) != CS_OK)
 		fail_msg("%s", err.text);
 	stop(&s);
 	assert_int_equal(result.done, 100);
 	assert_int_equal(successes(), 100);
 	assert_int_equal(failures(), 0);
+	assert_int_equal(series[0].marked, series[0].success);
+	assert_int_equal(series[1].marked, 0);
 	assert_in_range(s.requests, 104, 108);
 	assert_int_equal(s.accepted, 4);
 	assert_int_equal(result.reply_bytes, 40);

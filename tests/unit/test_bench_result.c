@@ -36,6 +36,7 @@ static struct measurement *add(
 
 	m->success = 99;
 	m->failures = 1;
+	m->pending = connections;
 	m->failure = S("{\"error_type\":\"timeout\"} <&>");
 	m->per_second = 1000 / ms;
 	m->latency = (struct latency){ms / 2, ms, ms, 2 * ms, 3 * ms, 4 * ms};
@@ -99,7 +100,7 @@ static void test_reads_what_it_writes(void **state)
 	assert_int_equal(again.count, r.count);
 	m = result_find(&again, KIND_CLOSED, S("store_context"), 200);
 	assert_non_null(m);
-	assert_true(m->success == 99 && m->failures == 1 && m->round_count == 5);
+	assert_true(m->success == 99 && m->failures == 1 && m->pending == 200 && m->round_count == 5);
 	assert_true(m->latency.p99_ms == 120 && m->rounds[4].p95_ms == r.measurements[3].rounds[4].p95_ms);
 	assert_true(isnan(again.measurements[0].rounds[4].median_ms));
 	assert_true(slice_eq(result_find(&again, KIND_BASELINE, S("nginx"), 0)->skipped, S("not installed")));
@@ -246,9 +247,11 @@ static void test_compare(void **state)
 		slower.measurements[4].rounds[i].median_ms *= 2;
 	list = compared(&r, &slower, 5);
 	assert_true(list.slower == 8 && list.baselines_changed == 1);
+	slower.measurements[0].pending = 40;
 	buffer_clear(&out);
 	compare_write_text(&list, &r, &slower, 5, &out);
 	fits();
+	has("answered before the vector was made (pending)");
 	has("The machine itself was different");
 	has("8 slower, 0 faster, 0 no different");
 }

@@ -56,30 +56,34 @@ static void queries_come_first_and_documents_by_length(void **state)
 	push(&queue, EMBEDDING_QUERIES, 7, 10);
 	push(&queue, EMBEDDING_QUERIES, 8, 10);
 	embedding_queue_promote(&queue, promoted, EMBEDDING_DOCUMENTS);
-	for (uint64_t n = 7; n <= 8; n++) {
-		assert_int_equal(embedding_queue_take(&queue, n == 8, 16, 4096, jobs), 1);
-		assert_true(jobs[0]->key.low == n);
-		assert_ptr_equal(embedding_queue_find(&queue, jobs[0]->key), jobs[0]);
-		embedding_queue_drop(&queue, jobs[0]);
-	}
-	assert_int_equal(embedding_queue_take(&queue, true, 16, 4096, jobs), 0);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 1, 4096, jobs), 1);
+	assert_true(jobs[0]->key.low == 7);
+	assert_ptr_equal(embedding_queue_find(&queue, jobs[0]->key), jobs[0]);
+	embedding_queue_drop(&queue, jobs[0]);
+	push(&queue, EMBEDDING_QUERIES, 7, 20);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 16, 4096, jobs), 2);
+	assert_true(jobs[0]->key.low == 8 && jobs[1]->key.low == 7);
+	embedding_queue_drop(&queue, jobs[0]);
+	embedding_queue_drop(&queue, jobs[1]);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_QUERIES, 16, 4096, jobs), 0);
 	/* The oldest decides; 40 and 4000 bytes are of another length. */
-	assert_int_equal(embedding_queue_take(&queue, false, 16, 4096, jobs), 3);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 16, 4096, jobs), 3);
 	assert_true(jobs[0]->key.low == 2 && jobs[1]->key.low == 5 && jobs[2]->key.low == 3);
 	for (size_t i = 0; i < 3; i++)
 		embedding_queue_drop(&queue, jobs[i]);
-	assert_int_equal(embedding_queue_take(&queue, false, 16, 4096, jobs), 1);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 16, 4096, jobs), 1);
 	assert_true(jobs[0]->key.low == 4);
 	embedding_queue_drop(&queue, jobs[0]);
 	/* One that is longer than a batch goes alone. */
 	push(&queue, EMBEDDING_DOCUMENTS, 9, 4500);
-	assert_int_equal(embedding_queue_take(&queue, false, 16, 3000, jobs), 1);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 16, 3000, jobs), 1);
 	embedding_queue_drop(&queue, jobs[0]);
 	embedding_queue_drop(&queue, embedding_queue_find(&queue, key_of_number(9)));
-	assert_int_equal(embedding_queue_take(&queue, false, 16, 4096, jobs), 1);
+	assert_int_equal(embedding_queue_take(&queue, EMBEDDING_QUERIES, EMBEDDING_REPAIRS, 16, 4096, jobs), 1);
 	assert_true(jobs[0]->key.low == 1);
 	embedding_queue_drop(&queue, jobs[0]);
-	assert_int_equal(queue.bytes, 0);
+	assert_int_equal(embedding_queue_bytes(&queue), 0);
+	assert_int_equal(queue.running_bytes, 0);
 	assert_null(embedding_queue_find(&queue, key_of_number(6)));
 }
 
@@ -248,6 +252,58 @@ static void a_full_queue_is_not_waited_for(void **state)
 	}
 	fx_await_repair();
 	assert_int_equal(naive_count().without, 0);
+}
+
+static void *let_go_of_the_second(void *arg)
+{
+	while (waiting() < 1)
+		sched_yield();
+	fake_set_hold(false);
+	return NULL;
+}
+
+/* A text was seen to take ten seconds, and another one of its length is being computed. */
+static void who_need_not_wait_is_told_soon(void **state)
+{
+	static const char *const patient[] = {
+		"{\"content\":{\"text\":\"patient\"},\"type\":\"log\",\"embedding\":\"wait\"}",
+		"{\"content\":{\"text\":\"but once\"},\"type\":\"log\",\"on_duplicate\":\"skip\"}",
+	};
+	struct asker slow, runs;
+	pthread_t thread;
+
+	fx_stop_embedding();
+	fx_start_embedding((struct embedding_options){.threads = 1, .queue_wait_ms = 2000});
+	fake_set_hold(true);
+	start(&slow, S("0123456789"));
+	fake_await_inside(1);
+	clock_shift_ms(10000);
+	fake_set_hold(false);
+	finish(&slow);
+	arena_release(&slow.arena);
+	for (size_t i = 0; i < 2; i++) {
+		fake_set_hold(true);
+		start(&runs, i ? S("abcdefghij") : S("9876543210"));
+		fake_await_inside(1);
+		if (i == 0) {
+			accepted("store_context", "{\"content\":{\"text\":\"hurried\"},\"type\":\"log\"}");
+			assert_str("embedding_status", "pending");
+			assert_says("message", "its vector follows: the texts before it take some 10");
+			assert_says("message", "and over 2000 ms are not waited for");
+		}
+		assert_int_equal(pthread_create(&thread, NULL, let_go_of_the_second, NULL), 0);
+		accepted("store_context", patient[i]);
+		assert_str("embedding_status", "completed");
+		pthread_join(thread, NULL);
+		finish(&runs);
+		assert_non_null(runs.result.vector);
+		arena_release(&runs.arena);
+	}
+	accepted("store_context", "{\"content\":{\"text\":\"nobody before\"},\"type\":\"log\"}");
+	assert_str("embedding_status", "completed");
+	fx_await_repair();
+	assert_int_equal(naive_count().without, 0);
+	clock_shift_ms(0);
 }
 
 static void who_gives_up_leaves_nothing_waiting(void **state)
@@ -465,6 +521,7 @@ int main(void)
 		T(identical_texts_in_flight_are_computed_once),
 		T(a_query_does_not_wait_for_documents),
 		T(a_full_queue_is_not_waited_for),
+		T(who_need_not_wait_is_told_soon),
 		T(who_gives_up_leaves_nothing_waiting),
 		T(one_bad_text_does_not_spoil_the_others),
 		T(a_failing_embedder_is_left_alone_for_a_while),

@@ -164,13 +164,19 @@ static struct encoder *open_f32(void)
 	return open_with((struct encoder_options){.precision = ENCODER_F32});
 }
 
+static enum cs_status encode_one(const struct encoder *e, struct op *op, enum encoder_kind kind, struct slice text,
+	struct encoded *ret_encoded, struct cs_error *err)
+{
+	return encoder_encode(e, op, kind, &text, 1, ret_encoded, err);
+}
+
 static struct encoded encode(struct encoder *e, enum encoder_kind kind, const char *text)
 {
 	struct op op = make_op();
 	struct encoded got;
 	struct cs_error err;
 
-	if (encoder_encode(e, &op, kind, slice_cstr(text), &got, &err) != CS_OK)
+	if (encode_one(e, &op, kind, slice_cstr(text), &got, &err) != CS_OK)
 		fail_msg("%s", err.text);
 	return got;
 }
@@ -303,6 +309,43 @@ static void test_first_window_only(void **state)
 	encoder_close(e);
 }
 
+#define COMPANY 150
+
+/* Texts of 0 to 20 words; a window of the tiny model is shorter, and a pass takes fewer than COMPANY. */
+static void test_company_changes_nothing(void **state)
+{
+	struct slice many[COMPANY];
+	struct encoded together[COMPANY];
+	struct op op = make_op();
+
+	for (size_t i = 0; i < COMPANY; i++) {
+		struct buffer text;
+
+		buffer_init(&text, 1000);
+		for (size_t w = 0; w < i * 7 % 21; w++)
+			buffer_printf(&text, "%c ", (char)('a' + (i + w * w) % 26));
+		many[i] = arena_copy(op.arena, buffer_slice(&text));
+		buffer_release(&text);
+	}
+	for (int precision = ENCODER_INT8; precision <= ENCODER_F32; precision++) {
+		struct encoder *e = open_with((struct encoder_options){.precision = (enum encoder_precision)precision});
+
+		assert_int_equal(encoder_encode(e, &op, ENCODER_DOCUMENT, many, COMPANY, together, NULL), CS_OK);
+		for (size_t i = 0; i < COMPANY; i++) {
+			struct encoded alone;
+
+			assert_int_equal(encode_one(e, &op, ENCODER_DOCUMENT, many[i], &alone, NULL), CS_OK);
+			assert_int_equal(alone.tokens, together[i].tokens);
+			assert_int_equal(alone.windows, together[i].windows);
+			for (size_t d = 0; d < TINY_HIDDEN; d++)
+				assert_true(precision == ENCODER_INT8
+						    ? alone.vector[d] == together[i].vector[d]
+						    : fabsf(alone.vector[d] - together[i].vector[d]) < 1e-6F);
+		}
+		encoder_close(e);
+	}
+}
+
 static void test_prefixes(void **state)
 {
 	static const char prompts[] = "{\"prompts\":{\"query\":\"q 1 \",\"document\":\"\"}}";
@@ -328,12 +371,12 @@ static void test_refusals_of_text(void **state)
 	struct encoded got = {.tokens = 77};
 	atomic_bool cancelled = true;
 
-	assert_int_equal(encoder_encode(e, &op, ENCODER_QUERY, S("a\xff"), &got, NULL), CS_VALIDATION);
+	assert_int_equal(encode_one(e, &op, ENCODER_QUERY, S("a\xff"), &got, NULL), CS_VALIDATION);
 	op.deadline_ns = 1;
-	assert_int_equal(encoder_encode(e, &op, ENCODER_QUERY, S("a"), &got, NULL), CS_TIMEOUT);
+	assert_int_equal(encode_one(e, &op, ENCODER_QUERY, S("a"), &got, NULL), CS_TIMEOUT);
 	op.deadline_ns = OP_NO_DEADLINE;
 	op.cancelled = &cancelled;
-	assert_int_equal(encoder_encode(e, &op, ENCODER_QUERY, S("a"), &got, NULL), CS_TIMEOUT);
+	assert_int_equal(encode_one(e, &op, ENCODER_QUERY, S("a"), &got, NULL), CS_TIMEOUT);
 	assert_int_equal(got.tokens, 77);
 	encoder_close(e);
 }
@@ -429,7 +472,7 @@ static void test_overflow(void **state)
 			tiny.tensors[i].values[j] = 3e38f;
 		tiny_write_weights();
 		e = open_f32();
-		assert_int_equal(encoder_encode(e, &op, ENCODER_QUERY, S("a b"), &got, NULL), CS_VALIDATION);
+		assert_int_equal(encode_one(e, &op, ENCODER_QUERY, S("a b"), &got, NULL), CS_VALIDATION);
 		encoder_close(e);
 		memcpy(tiny.tensors[i].values, before, sizeof before);
 	}
@@ -474,6 +517,7 @@ int main(void)
 		cmocka_unit_test(test_cls_pooling),
 		cmocka_unit_test(test_windows),
 		cmocka_unit_test(test_first_window_only),
+		cmocka_unit_test(test_company_changes_nothing),
 		cmocka_unit_test(test_prefixes),
 		cmocka_unit_test(test_refusals_of_text),
 		cmocka_unit_test(test_what_is_missing),

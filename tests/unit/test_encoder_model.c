@@ -58,7 +58,7 @@ static struct encoded encode(struct encoder *e, struct slice text)
 	struct encoded got;
 	struct cs_error err;
 
-	if (encoder_encode(e, &op, ENCODER_DOCUMENT, text, &got, &err) != CS_OK)
+	if (encoder_encode(e, &op, ENCODER_DOCUMENT, &text, 1, &got, &err) != CS_OK)
 		fail_msg("%s", err.text);
 	return got;
 }

@@ -10,6 +10,7 @@
 #include "../support/tiny_bound.h"
 
 static const uint32_t ids[] = {2, 9, 17, 3};
+static const struct tokens text = {ids, 4};
 
 static atomic_bool cancelled;
 static unsigned layers_run;
@@ -30,7 +31,7 @@ static void test_cancelled_between_layers(void **state)
 	float vector[TINY_HIDDEN];
 
 	kernels.gelu = gelu_and_cancel;
-	assert_int_equal(forward(&f32, &kernels, &scratch, &op, ids, 4, vector, NULL), CS_TIMEOUT);
+	assert_int_equal(forward(&f32, &kernels, &scratch, &op, &text, 1, vector, NULL), CS_TIMEOUT);
 	assert_int_equal(layers_run, 2);
 	scratch_release(&scratch);
 }
@@ -45,7 +46,7 @@ static void test_no_memory(void **state)
 	{
 		float vector[TINY_HIDDEN];
 		struct scratch scratch = {0};
-		enum cs_status status = forward(&f32, &kernels_scalar, &scratch, &op, ids, 4, vector, NULL);
+		enum cs_status status = forward(&f32, &kernels_scalar, &scratch, &op, &text, 1, vector, NULL);
 
 		assert_true(status == CS_OK || status == CS_LIMIT_EXCEEDED);
 		scratch_release(&scratch);

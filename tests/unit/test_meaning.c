@@ -159,6 +159,36 @@ static void pages_are_the_oracles_ranking(void **state)
 		    at("backend_timings.text") != JSON_NONE && at("backend_timings.contexts") != JSON_NONE);
 }
 
+/* Something better is stored after the first page: the next one goes on behind the hit that was the last. */
+static void goes_on_amid_changes(const char *arguments, bool with_text, const char *id)
+{
+	struct expected expected[COUNT + 2];
+	size_t count = oracle("apple river light", with_text, 0, expected);
+	char text[1024];
+
+	snprintf(text, sizeof text, "{%s,\"limit\":7}", arguments);
+	accepted("retrieve_context", text);
+	snprintf(text, sizeof text, "{%s,\"limit\":7,\"cursor\":\"" SLICE_FMT "\"}", arguments,
+		SLICE_ARG(str("next_cursor")));
+	accepted("retrieve_context", text);
+	assert_true(slice_eq(str("results.0.id"), expected[7].id));
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+	accepted("store_context", id);
+	accepted("retrieve_context", text);
+	assert_int_equal(num("total_count"), count + 1);
+	assert_true(slice_eq(str("results.0.id"), expected[7].id));
+	assert_says("degraded.0", "contexts changed since the former page: this one goes on behind its last hit");
+}
+
+static void a_next_page_goes_on_behind_its_hit(void **state)
+{
+	store_some("");
+	goes_on_amid_changes(
+		VECTOR, false, "{\"id\":\"n1\",\"type\":\"log\",\"content\":{\"text\":\"apple river light\"}}");
+	goes_on_amid_changes(
+		HYBRID, true, "{\"id\":\"n2\",\"type\":\"log\",\"content\":{\"text\":\"apple river light\"}}");
+}
+
 static void a_threshold_is_exact(void **state)
 {
 	struct expected expected[COUNT];
@@ -403,6 +433,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		T(pages_are_the_oracles_ranking),
+		T(a_next_page_goes_on_behind_its_hit),
 		T(a_threshold_is_exact),
 		T(dates_order_what_is_good),
 		T(deep_pages_are_exact),

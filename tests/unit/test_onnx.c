@@ -126,6 +126,7 @@ static void bind(struct arena *arena, const struct tensors *tensors, struct mode
 static void test_binds_to_the_same_weights(void **state)
 {
 	static const uint32_t ids[] = {2, 9, 17, 30, 9, 3};
+	const struct tokens text = {ids, 6};
 	const struct op op = {.deadline_ns = OP_NO_DEADLINE};
 	float ours[TINY_HIDDEN], theirs[TINY_HIDDEN];
 	struct buffer onnx, safe;
@@ -144,10 +145,10 @@ static void test_binds_to_the_same_weights(void **state)
 		fail_msg("%s", err.text);
 	assert_int_equal(tensors.count, tiny.count);
 	bind(&arena, &tensors, &model);
-	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, ids, 6, ours, NULL), CS_OK);
+	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, &text, 1, ours, NULL), CS_OK);
 	assert_int_equal(safetensors_parse(&arena, buffer_slice(&safe), &tensors, NULL), CS_OK);
 	bind(&arena, &tensors, &model);
-	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, ids, 6, theirs, NULL), CS_OK);
+	assert_int_equal(forward(&model, kernels_best(), &scratch, &op, &text, 1, theirs, NULL), CS_OK);
 	assert_memory_equal(ours, theirs, sizeof ours);
 	scratch_release(&scratch);
 	buffer_release(&safe);

@@ -1,6 +1,8 @@
 /* retrieve_context, over the engine: ranking, filters, thresholds, pages, budgets. */
 #include "../support/tool_fixture.h"
 
+#include "store/cursor.h"
+
 #define COUNT 40
 
 /* c00 to c39: each says "apple" once, and the later ones amid more other words, so that scores fall. */
@@ -144,11 +146,93 @@ static void newest_first_when_asked(void **state)
 static void ids_are_read_in_their_order(void **state)
 {
 	store_many();
-	accepted("retrieve_context", "{\"ids\":[\"c07\",\"missing\",\"c03\",\"c07\"],\"limit\":1}");
+	accepted("retrieve_context", "{\"ids\":[\"c07\",\"missing\",\"c03\",\"c07\"]}");
 	assert_int_equal(num("total_count"), 2);
 	assert_str("results.0.id", "c07");
 	assert_str("results.1.id", "c03");
 	assert_str("search_mode_used", "ids");
+	assert_str("message", "2 shown, 2 of 3 ids found");
+	assert_int_equal(at("next_cursor"), JSON_NONE);
+	assert_int_equal(fx.reply.nodes[at("not_found")].count, 1);
+	assert_str("not_found.0", "missing");
+	accepted("retrieve_context", "{\"ids\":[\"c07\"]}");
+	assert_int_equal(at("not_found"), JSON_NONE);
+}
+
+static void a_limit_pages_ids(void **state)
+{
+	char text[4096];
+	int len = snprintf(text, sizeof text, "\"ids\":[\"none\"");
+
+	store_many();
+	for (int i = 0; i < 30; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, ",\"c%02d\",\"none%d\"", i, i);
+	snprintf(text + len, sizeof text - (size_t)len, "],\"limit\":7");
+	follow(text, 30);
+	snprintf(text + len, sizeof text - (size_t)len, "],\"limit\":30");
+	follow(text, 30);
+	assert_int_equal(at("next_cursor"), JSON_NONE);
+	/* All at once where no limit is named, however many. */
+	snprintf(text + len, sizeof text - (size_t)len, "]");
+	follow(text, 30);
+	assert_int_equal(fx.reply.nodes[at("results")].count, 30);
+	assert_int_equal(fx.reply.nodes[at("not_found")].count, 31);
+}
+
+static void ids_exclude_what_searches(void **state)
+{
+	static const struct {
+		const char *argument, *name;
+	} cases[] = {
+		{"\"type\":\"log\"", "type"},
+		{"\"filters\":{\"tags\":[\"all\"]}", "filters"},
+		{"\"filters\":{\"status\":\"open\"}", "filters"},
+		{"\"filters\":{\"agent_id\":\"a\"}", "filters"},
+		{"\"filters\":{\"namespace\":\"n\"}", "filters"},
+		{"\"filters\":{\"date_from\":\"2020-01-01\"}", "filters"},
+		{"\"filters\":{\"date_to\":\"2020-01-01\"}", "filters"},
+		{"\"filters\":{\"metadata\":{\"n\":1}}", "filters"},
+		{"\"score_threshold\":0.1", "score_threshold"},
+		{"\"exclude_sources\":[\"code\"]", "exclude_sources"},
+	};
+	char text[256], expected[256];
+
+	store_many();
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		snprintf(text, sizeof text, "{\"ids\":[\"c07\"],%s}", cases[i].argument);
+		snprintf(expected, sizeof expected, "%s cannot be combined with ids", cases[i].name);
+		refused("retrieve_context", text, CS_VALIDATION, expected);
+	}
+	refused("retrieve_context", "{\"ids\":[\"c07\"],\"type\":\"log\",\"filters\":{\"tags\":[\"all\"]}}",
+		CS_VALIDATION, "type, filters cannot be combined with ids");
+	accepted("retrieve_context",
+		"{\"ids\":[\"c07\"],\"query\":\"apple\",\"search_mode\":\"kv\",\"sort_by\":\"timestamp\"}");
+	assert_str("results.0.id", "c07");
+	assert_says("message", "1 of 1 ids found; not used beside ids: query, search_mode, sort_by");
+	/* Clients that spell out every default, or fill what they were not given with something empty. */
+	accepted("retrieve_context",
+		"{\"ids\":[\"c07\",\"c03\"],\"query\":\"\",\"type\":\"all\",\"search_mode\":\"hybrid\",\"limit\":10,"
+		"\"filters\":{\"tags\":[],\"metadata\":{},\"status\":null},\"score_threshold\":0,"
+		"\"include_relationships\":false,\"sort_by\":\"relevance\",\"exclude_sources\":[],\"cursor\":null,"
+		"\"use_cache\":true,\"explain\":false}");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 2);
+	accepted("retrieve_context", "{\"ids\":[\"c07\"],\"search_mode\":\"auto\",\"filters\":{},\"explain\":true}");
+}
+
+static void unknown_ids_keep_to_the_budget(void **state)
+{
+	static char text[32000];
+	int len = snprintf(text, sizeof text, "{\"max_tokens\":256,\"ids\":[\"c00\"");
+
+	store_many();
+	for (int i = 0; i < 99; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, ",\"%0200d\"", i);
+	snprintf(text + len, sizeof text - (size_t)len, "]}");
+	accepted("retrieve_context", text);
+	assert_true(is_true("truncated"));
+	assert_in_range(fx.out.len, 300, 1024);
+	assert_str("results.0.id", "c00");
+	assert_says("message", "1 of 100 ids found");
 }
 
 static void a_budget_is_kept(void **state)
@@ -195,6 +279,169 @@ static void cursors_belong_to_their_question(void **state)
 	refused("retrieve_context", text, CS_VALIDATION, "damaged");
 }
 
+/* What stands on a page: each of the COUNT ids at most once over all pages. */
+static void see(bool seen[COUNT])
+{
+	for (uint32_t hit = json_first(&fx.reply, at("results")); hit != JSON_NONE;
+		hit = json_next(&fx.reply, at("results"), hit)) {
+		struct slice id = S("");
+		int n;
+
+		assert_true(json_str(&fx.reply, json_get(&fx.reply, hit, S("id")), &id));
+		if (id.ptr[0] != 'c')
+			continue; /* stored on the way */
+		n = (id.ptr[1] - '0') * 10 + id.ptr[2] - '0';
+		if (seen[n])
+			fail_msg("c%02d stands on two pages", n);
+		seen[n] = true;
+	}
+}
+
+static char kept_cursor[CURSOR_SIZE_MAX + 1];
+
+/* Of the last reply; false: there is none. */
+static bool keep_cursor(void)
+{
+	if (at("next_cursor") == JSON_NONE)
+		return false;
+	snprintf(kept_cursor, sizeof kept_cursor, SLICE_FMT, SLICE_ARG(str("next_cursor")));
+	return true;
+}
+
+static void next_page(const char *arguments)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "{%s,\"cursor\":\"%s\"}", arguments, kept_cursor);
+	accepted("retrieve_context", text);
+}
+
+static void first_page(const char *arguments)
+{
+	char text[1024];
+
+	snprintf(text, sizeof text, "{%s}", arguments);
+	accepted("retrieve_context", text);
+	assert_true(keep_cursor());
+}
+
+static void remove_one(struct slice id)
+{
+	char text[512];
+
+	snprintf(text, sizeof text, "{\"context_id\":\"" SLICE_FMT "\",\"reason\":\"no longer true\"}", SLICE_ARG(id));
+	accepted("delete_context", text);
+}
+
+static void store_apple(int number, int others)
+{
+	static char text[8192];
+	int len =
+		snprintf(text, sizeof text, "{\"id\":\"new%d\",\"type\":\"log\",\"content\":{\"text\":\"apple", number);
+
+	for (int i = 0; i < others; i++)
+		len += snprintf(text + len, sizeof text - (size_t)len, " n%dx%d", number, i);
+	snprintf(text + len, sizeof text - (size_t)len, "\"}}");
+	accepted("store_context", text);
+}
+
+/* Between any two pages contexts are stored ahead of the place and one that was seen is removed. */
+static void pages_amid_changes(const char *arguments, int ahead, bool lasting)
+{
+	bool seen[COUNT] = {false};
+	int stored = 0, removed = 0;
+
+	store_many();
+	first_page(arguments);
+	see(seen);
+	while (keep_cursor()) {
+		struct slice first = arena_copy(&fx.arena, str("results.0.id"));
+
+		for (int i = 0; i < ahead; i++)
+			store_apple(stored++, 0);
+		remove_one(first);
+		removed++;
+		next_page(arguments);
+		see(seen);
+		assert_int_equal(num("total_count"), COUNT + stored - removed);
+		if (lasting)
+			assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+		else
+			assert_says("degraded.0", "contexts changed since the former page: this one goes on");
+	}
+	for (int i = 0; i < COUNT; i++)
+		if (!seen[i])
+			fail_msg("c%02d stands on no page", i);
+}
+
+static void a_list_goes_on_where_it_was(void **state)
+{
+	pages_amid_changes("\"query\":\"*\",\"limit\":7", 3, true);
+}
+
+static void a_search_by_date_goes_on_where_it_was(void **state)
+{
+	pages_amid_changes(
+		"\"query\":\"apple\",\"search_mode\":\"text\",\"sort_by\":\"timestamp\",\"limit\":4", 2, true);
+}
+
+static void a_search_by_words_goes_on_and_tells(void **state)
+{
+	pages_amid_changes("\"query\":\"apple\",\"search_mode\":\"text\",\"limit\":7", 2, false);
+}
+
+static void unchanged_contexts_are_not_said_to_have_changed(void **state)
+{
+	static const char arguments[] = "\"query\":\"apple\",\"search_mode\":\"text\",\"limit\":7";
+
+	store_many();
+	first_page(arguments);
+	accepted("update_scratchpad", "{\"agent_id\":\"a\",\"key\":\"k\",\"content\":\"x\"}");
+	next_page(arguments);
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+	assert_str("results.0.id", "c07");
+}
+
+static void a_place_that_is_gone_is_told(void **state)
+{
+	static const char arguments[] = "\"query\":\"*\",\"limit\":7";
+
+	store_many();
+	first_page(arguments);
+	assert_str("results.6.id", "c33");
+	remove_one(S("c33"));
+	next_page(arguments);
+	assert_says("degraded.0", "its last hit is not near its place any more");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 7);
+	/* Farther than is looked. */
+	first_page(arguments);
+	for (int i = 0; i < 100; i++)
+		store_apple(i, 0);
+	next_page(arguments);
+	assert_says("degraded.0", "its last hit is not near its place any more");
+}
+
+/* Another process, or this one after a restart, counts from elsewhere. */
+static void a_cursor_outlives_a_restart(void **state)
+{
+	static const char arguments[] = "\"query\":\"*\",\"limit\":7";
+	struct cs_error err;
+
+	store_many();
+	first_page(arguments);
+	store_apple(0, 0);
+	engine_close(fx.engine);
+	assert_int_equal(engine_open(slice_cstr(fx.dir), &fx.engine, &err), CS_OK);
+	fx.store.contexts = engine_contexts(fx.engine);
+	fx.store.text = engine_text(fx.engine);
+	fx.store.kv = engine_kv(fx.engine);
+	for (int i = 0; i < COUNT; i++) /* as many commits as there were at the first page */
+		store_apple(i % 5, i);
+	next_page(arguments);
+	assert_str("results.0.id", "c32");
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+}
+
 static void what_cannot_be_asked_is_refused(void **state)
 {
 	refused("retrieve_context", "{\"query\":\"a\",\"search_mode\":\"vector\"}", CS_EMBEDDING_UNAVAILABLE,
@@ -210,6 +457,7 @@ static void what_cannot_be_asked_is_refused(void **state)
 		"limit must be a whole number from 1 to 100, not 0; score_threshold must be a number from 0 to 1, not "
 		"1.5");
 	refused("retrieve_context", "{\"query\":\"a\",\"ids\":[]}", CS_VALIDATION, "ids");
+	refused("retrieve_context", "{\"query\":\"\"}", CS_VALIDATION, "query is required and may not be empty");
 	accepted("retrieve_context", "{\"query\":\"!?\"}");
 	assert_int_equal(num("total_count"), 0);
 	assert_says("message", "no word");
@@ -226,8 +474,17 @@ int main(void)
 		T(filters_apply_before_the_search),
 		T(newest_first_when_asked),
 		T(ids_are_read_in_their_order),
+		T(a_limit_pages_ids),
+		T(ids_exclude_what_searches),
+		T(unknown_ids_keep_to_the_budget),
 		T(a_budget_is_kept),
 		T(cursors_belong_to_their_question),
+		T(a_list_goes_on_where_it_was),
+		T(a_search_by_date_goes_on_where_it_was),
+		T(a_search_by_words_goes_on_and_tells),
+		T(unchanged_contexts_are_not_said_to_have_changed),
+		T(a_place_that_is_gone_is_told),
+		T(a_cursor_outlives_a_restart),
 		T(what_cannot_be_asked_is_refused),
 	};
 
