@@ -2,7 +2,7 @@
  * and what becomes of its connections. On a real Redis and a real Valkey. */
 #include "kv_adapters.h"
 
-#include "base/json.h"
+#include "base/utf8.h"
 
 static struct kv_server *server_of(const struct fixture *f)
 {
