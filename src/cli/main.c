@@ -140,6 +140,7 @@ int cli_main(int argc, char **argv, const char *revision)
 {
 	enum cli_exit code;
 
+	process_hold_standard();
 	setlocale(LC_CTYPE, "C.UTF-8");
 	umask(077);
 	process_revision = revision;

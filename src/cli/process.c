@@ -4,10 +4,12 @@
  * megabytes of freed memory in arenas nobody uses. */
 #include "cli/process.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/process_usage.h"
 #include "base/version.h"
@@ -18,6 +20,17 @@
 extern char **environ;
 
 const char *process_revision = "unknown";
+
+void process_hold_standard(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
 
 void process_prepare(void)
 {

@@ -7,6 +7,11 @@
 
 extern const char *process_revision; /* of the sources; set by cli_main */
 
+/* A standard descriptor that the caller left closed would be the next file's that is opened: messages would go into the
+ * store's lock, and end of input would never come. It becomes an empty file that only reads: input ends at once, and
+ * what is written fails and is told. Before anything is opened. */
+void process_hold_standard(void);
+
 /* SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas; the
  * process and its build on /metrics. */
 void process_prepare(void);

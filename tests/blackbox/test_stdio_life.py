@@ -3,8 +3,9 @@
 import json
 import os
 import signal
+import subprocess
 
-from blackbox import (Peer, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
+from blackbox import (PROGRAM, Peer, REVISION, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
 
 
 def opens_late():
@@ -115,4 +116,23 @@ def reader_gone():
         equal(peer.child.wait(WAIT_S), 0)
 
 
-run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone)
+def closed_descriptors():
+    """a process whose standard descriptors are closed ends, and none of them becomes a file of the store"""
+    write = {"agent_id": "a", "key": "k", "content": "v"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "update_scratchpad", "arguments": write}}
+    lines = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": REVISION,
+                        "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}) + "\n" + json.dumps(message) + "\n"
+    for closed in ((0,), (1,), (2,), (0, 1, 2)):
+        with directory() as path:
+            done = subprocess.run([PROGRAM, "stdio", "--data-dir", path], input=lines.encode(), capture_output=True,
+                                  env=environment(), timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed])
+            equal(done.returncode, 0, f"exit code with {closed} closed")
+            equal(done.stdout.count(b"\n"), 2 if closed == (2,) else 0, f"answers with {closed} closed")
+            code = subprocess.run([PROGRAM, "store", "log", "words", "--data-dir", path], capture_output=True, env=environment(),
+                                  timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed]).returncode
+            equal(code, 1 if 1 in closed else 0, f"exit code of store with {closed} closed")
+            equal(command("search", "words", "--data-dir", path)[0], 0, f"what was stored with {closed} closed")
+            equal(os.path.getsize(path + "/owner.lock"), 0, f"the lock with {closed} closed")
+
+
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone, closed_descriptors)
