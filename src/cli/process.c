@@ -21,10 +21,11 @@ extern char **environ;
 
 const char *process_revision = "unknown";
 
-void process_hold_standard(void)
+void process_begin(void)
 {
 	int fd;
 
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store, and no reason to die */
 	do
 		fd = open("/dev/null", O_RDONLY);
 	while (fd >= 0 && fd <= STDERR_FILENO);
@@ -37,7 +38,6 @@ void process_prepare(void)
 	struct rlimit files;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store, and no reason to die */
 	mallopt(M_ARENA_MAX, (int)(2 * process_cores()));
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
