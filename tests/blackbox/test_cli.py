@@ -361,7 +361,7 @@ def full_output():
                 done = subprocess.run([PROGRAM, *words], stdout=out, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S,
                                       preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
             equal(done.returncode, 1, str(words))
-            contains(done.stderr.decode(), "context-store: ")
+            contains(done.stderr.decode(), path if "store" in words else "standard output")
 
 
 def port_in_use():
