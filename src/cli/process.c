@@ -62,7 +62,6 @@ struct workers_options process_workers(const struct config *config)
 		.workers_min = 1,
 		.workers_max = (unsigned)config_int(config, SETTING_WORKERS_MAX),
 		.queue_max = (unsigned)config_int(config, SETTING_QUEUE_MAX),
-		.gate_width = process_cores(),
 	};
 }
 
