@@ -1,8 +1,8 @@
 /* The protocol side of the program: what cli/ starts.
  *
  * One `struct mcp` answers JSON-RPC messages of every protocol revision over both transports. The HTTP side is a
- * handler for net/server.h (mcp/http.h: /mcp, /tools, /health, /status, /metrics); the stdio side reads net/lines.h
- * (mcp/stdio.h). What differs between revisions stands in one table (mcp/revision.h). Threads: made and freed by the
+ * handler for net/server.h (mcp/http.h: /mcp, /tools, /health, /status, /metrics); the stdio side reads net/lines.h.
+ * What differs between revisions stands in one table (mcp/revision.h). Threads: made and freed by the
  * thread that starts the loops, when none of them runs; the handlers run on the loops. */
 #ifndef CS_MCP_MCP_H
 #define CS_MCP_MCP_H
