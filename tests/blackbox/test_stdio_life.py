@@ -1,9 +1,12 @@
 #!/usr/bin/env python3
 """The life of a stdio process: it opens late, ends at once, and answers what is in flight at end of input."""
+import contextlib
 import json
 import os
 import signal
+import socket
 import subprocess
+import threading
 
 from blackbox import (PROGRAM, Peer, REVISION, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
 
@@ -116,6 +119,31 @@ def reader_gone():
         equal(peer.child.wait(WAIT_S), 0)
 
 
+def ends_under_connections():
+    """an owner whose client leaves while others connect ends with 0, whatever numbers their connections have"""
+    for _ in range(10):
+        with directory() as path, Peer(path) as peer:
+            peer.tool("update_scratchpad", agent_id="a", key="k", content="v")
+            for name in ("0", "1"):
+                equal(os.readlink(f"/proc/{peer.child.pid}/fd/{name}"), "/dev/null", "what the client's end was")
+            over = threading.Event()
+
+            def connect():
+                while not over.is_set():
+                    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                        client.connect(path + "/owner.sock")
+
+            clients = [threading.Thread(target=connect) for _ in range(4)]
+            for client in clients:
+                client.start()
+            try:
+                equal(peer.end_input(), 0)
+            finally:
+                over.set()
+                for client in clients:
+                    client.join()
+
+
 def closed_descriptors():
     """a process whose standard descriptors are closed ends, and none of them becomes a file of the store"""
     write = {"agent_id": "a", "key": "k", "content": "v"}
@@ -135,4 +163,5 @@ def closed_descriptors():
             equal(os.path.getsize(path + "/owner.lock"), 0, f"the lock with {closed} closed")
 
 
-run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone, closed_descriptors)
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone,
+    ends_under_connections, closed_descriptors)
