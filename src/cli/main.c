@@ -88,7 +88,7 @@ static int file_words(const struct invocation *inv, char **words)
 	return count;
 }
 
-/* A wrong flag is wrong usage; a wrong variable or file is a failure. The same load without the flags tells them apart. */
+/* A wrong flag is wrong usage; a wrong variable or file is a failure. A load without the flags tells them apart. */
 static enum cli_exit wrong_settings(const struct invocation *inv, const struct cs_error *err)
 {
 	char **words = calloc((size_t)inv->setting_count + 1, sizeof *words);
