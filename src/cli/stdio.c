@@ -29,6 +29,7 @@ struct editor {
 	struct workers *workers;
 	struct mcp *mcp;
 	struct loop *loop;
+	int write_error; /* errno of an answer that could not be written */
 	/* Of an owner: the second loop and what it serves. */
 	struct loop *owner_loop;
 	struct server *server;
@@ -95,10 +96,11 @@ static void on_signal(void *self, int number)
 	_exit(CLI_DONE);
 }
 
-static void ended(void *self)
+static void ended(void *self, int error)
 {
 	struct editor *e = self;
 
+	e->write_error = error;
 	signals_stop();
 	loop_stop(e->loop);
 }
@@ -166,5 +168,9 @@ enum cli_exit stdio_command(struct invocation *inv)
 	mcp_free(e.mcp);
 	loop_free(e.loop);
 	arena_release(&e.arena);
+	if (e.write_error) {
+		(void)cs_fail(&err, CS_UNAVAILABLE, "standard output: %s; answers were lost", strerror(e.write_error));
+		return cli_fail(&err);
+	}
 	return CLI_DONE;
 }

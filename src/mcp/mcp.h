@@ -41,8 +41,8 @@ struct server_handler mcp_http(struct mcp *);
 void mcp_tick(void *mcp, int64_t now_ns);
 
 /* Speaks the protocol over a pair of descriptors until end of input, then calls done on the loop once every answer is
- * written. */
-CS_CHECKED enum cs_status mcp_stdio_start(
-	struct mcp *, struct loop *, int in_fd, int out_fd, void (*done)(void *self), void *self, struct cs_error *);
+ * written; `error` as of lines_close: answers were lost. */
+CS_CHECKED enum cs_status mcp_stdio_start(struct mcp *, struct loop *, int in_fd, int out_fd,
+	void (*done)(void *self, int error), void *self, struct cs_error *);
 
 #endif

@@ -119,6 +119,16 @@ def reader_gone():
         equal(peer.child.wait(WAIT_S), 0)
 
 
+def answers_lost():
+    """answers that cannot be written end the process with 1 and a reason; a reader that is gone is none"""
+    ping = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+    with directory() as path, open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, "stdio", "--data-dir", path], input=ping, stdout=full, stderr=subprocess.PIPE,
+                              env=environment(), timeout=WAIT_S)
+        equal(done.returncode, 1)
+        contains(done.stderr.decode(), "standard output: No space left on device")
+
+
 def ends_under_connections():
     """an owner whose client leaves while others connect ends with 0, whatever numbers their connections have"""
     for _ in range(10):
@@ -154,7 +164,7 @@ def closed_descriptors():
         with directory() as path:
             done = subprocess.run([PROGRAM, "stdio", "--data-dir", path], input=lines.encode(), capture_output=True,
                                   env=environment(), timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed])
-            equal(done.returncode, 0, f"exit code with {closed} closed")
+            equal(done.returncode, 1 if closed == (1,) else 0, f"exit code with {closed} closed")
             equal(done.stdout.count(b"\n"), 2 if closed == (2,) else 0, f"answers with {closed} closed")
             code = subprocess.run([PROGRAM, "store", "log", "words", "--data-dir", path], capture_output=True, env=environment(),
                                   timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed]).returncode
@@ -164,4 +174,4 @@ def closed_descriptors():
 
 
 run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, no_home, opening_fails, reader_gone,
-    ends_under_connections, closed_descriptors)
+    answers_lost, ends_under_connections, closed_descriptors)
