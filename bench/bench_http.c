@@ -18,30 +18,15 @@
 
 static const unsigned levels[] = {1, 10, 50, 100, 200};
 
-struct fixed {
-	char bytes[4096];
-	size_t length;
-};
-
-static size_t same_request(void *self, size_t index, char *room, size_t size)
-{
-	const struct fixed *request = self;
-
-	(void)index;
-	(void)size;
-	memcpy(room, request->bytes, request->length);
-	return request->length;
-}
-
 struct figures {
 	double cpu_us, p50_us, p99_us, per_second;
 	size_t failed;
 };
 
 static struct figures measure(
-	struct server_process server, struct fixed *request, unsigned connections, size_t requests)
+	struct server_process server, struct load_fixed *request, unsigned connections, size_t requests)
 {
-	struct load load = {server.port, connections, requests, same_request, request};
+	struct load load = {server.port, connections, requests, load_same, request};
 	int64_t before = process_cpu_ns(server.pid);
 	struct load_result result = load_run(&load);
 	int64_t spent = process_cpu_ns(server.pid) - before;
@@ -74,7 +59,7 @@ static void print_row(unsigned connections, const char *name, struct figures *ro
 		median_of(rounds, offsetof(struct figures, per_second)));
 }
 
-static void run_level(struct server_process server, struct server_process echo, struct fixed *request,
+static void run_level(struct server_process server, struct server_process echo, struct load_fixed *request,
 	unsigned connections, size_t requests)
 {
 	struct figures ours[ROUNDS], bare[ROUNDS];
@@ -94,7 +79,7 @@ static void run_level(struct server_process server, struct server_process echo, 
 	printf("%11u  CPU ratio     %8.2f (%.2f to %.2f)\n", connections, ratio.median, ratio.lowest, ratio.highest);
 }
 
-static void run_form(struct server_process server, const char *title, struct fixed *request, size_t requests)
+static void run_form(struct server_process server, const char *title, struct load_fixed *request, size_t requests)
 {
 	size_t length;
 	char *reply = load_once(server.port, request->bytes, request->length, &length);
@@ -115,7 +100,7 @@ static void run_form(struct server_process server, const char *title, struct fix
 }
 
 /* Opens a session of 2025-06-18 and writes the request that a client of it sends. */
-static void prepare_session(uint16_t port, struct fixed *request)
+static void prepare_session(uint16_t port, struct load_fixed *request)
 {
 	static const char name[] = "\r\nMcp-Session-Id: ";
 	char headers[160], *reply, *id;
@@ -143,13 +128,9 @@ int main(int argc, char **argv)
 	size_t requests = argc > 1 ? strtoul(argv[1], NULL, 10) : 20000;
 	char *directory = process_make_directory();
 	struct server_process server = process_serve(directory);
-	static struct fixed store, plain, rpc, session;
-	size_t length;
+	static struct load_fixed plain, rpc, session;
 
-	store.length = load_post(store.bytes, sizeof store.bytes, "/tools/update_scratchpad", "",
-		"{\"agent_id\":\"bench\",\"key\":\"current\",\"prefix\":\"state\","
-		"\"content\":\"step 7 of 12: waiting for review\"}");
-	free(load_once(server.port, store.bytes, store.length, &length));
+	load_plant_state(server.port);
 	plain.length = load_post(plain.bytes, sizeof plain.bytes, "/tools/get_agent_state", "",
 		"{\"agent_id\":\"bench\",\"key\":\"current\"}");
 	rpc.length = load_post(rpc.bytes, sizeof rpc.bytes, "/mcp",

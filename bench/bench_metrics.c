@@ -24,24 +24,9 @@
 #define CALLS   2000000
 #define BAR     3.0 /* percent */
 
-struct fixed {
-	char bytes[4096];
-	size_t length;
-};
-
-static size_t same_request(void *self, size_t index, char *room, size_t size)
+static double cpu_us(struct server_process server, struct load_fixed *request, unsigned connections, size_t requests)
 {
-	const struct fixed *request = self;
-
-	(void)index;
-	(void)size;
-	memcpy(room, request->bytes, request->length);
-	return request->length;
-}
-
-static double cpu_us(struct server_process server, struct fixed *request, unsigned connections, size_t requests)
-{
-	struct load load = {server.port, connections, requests, same_request, request};
+	struct load load = {server.port, connections, requests, load_same, request};
 	int64_t before = process_cpu_ns(server.pid);
 	struct load_result result = load_run(&load);
 	int64_t spent = process_cpu_ns(server.pid) - before;
@@ -49,17 +34,6 @@ static double cpu_us(struct server_process server, struct fixed *request, unsign
 	if (result.failed)
 		die("requests failed");
 	return (double)spent / 1e3 / (double)result.sent;
-}
-
-static void plant(struct server_process server)
-{
-	struct fixed store;
-	size_t length;
-
-	store.length = load_post(store.bytes, sizeof store.bytes, "/tools/update_scratchpad", "",
-		"{\"agent_id\":\"bench\",\"key\":\"current\",\"prefix\":\"state\","
-		"\"content\":\"step 7 of 12: waiting for review\"}");
-	free(load_once(server.port, store.bytes, store.length, &length));
 }
 
 /* ns for what one request has counted: its time, its outcome, the cache, the response. */
@@ -121,7 +95,7 @@ static double full_scrape_ms(size_t *ret_series, size_t *ret_bytes)
 static void compare(struct server_process measured, struct server_process unmeasured, unsigned connections,
 	size_t requests, double unseen_us)
 {
-	static struct fixed request;
+	static struct load_fixed request;
 	double with[ROUNDS], without[ROUNDS], extra[ROUNDS];
 	struct spread median;
 
@@ -144,7 +118,7 @@ static void compare(struct server_process measured, struct server_process unmeas
 
 static double scrape_cpu_us(struct server_process server)
 {
-	static struct fixed request;
+	static struct load_fixed request;
 
 	request.length = (size_t)snprintf(
 		request.bytes, sizeof request.bytes, "GET /metrics HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
@@ -159,12 +133,12 @@ int main(int argc, char **argv)
 	struct server_process measured = process_serve_as(process_program(), directories[0], "info");
 	struct server_process unmeasured = process_serve_as(process_unmeasured_program(), directories[1], "off");
 	double counting = counting_ns(), clock = clock_ns(), full;
-	static struct fixed request;
+	static struct load_fixed request;
 	double request_us;
 	size_t lines, bytes;
 
-	plant(measured);
-	plant(unmeasured);
+	load_plant_state(measured.port);
+	load_plant_state(unmeasured.port);
 	printf("get_agent_state, metrics and log at info against neither: %zu requests a round, %d rounds\n", requests,
 		ROUNDS);
 	printf("connections   with us  without     more (lowest to highest)\n");

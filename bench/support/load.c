@@ -103,6 +103,27 @@ size_t load_post(char *room, size_t size, const char *path, const char *headers,
 	return (size_t)n;
 }
 
+size_t load_same(void *self, size_t index, char *room, size_t size)
+{
+	const struct load_fixed *request = self;
+
+	(void)index;
+	(void)size;
+	memcpy(room, request->bytes, request->length);
+	return request->length;
+}
+
+void load_plant_state(uint16_t port)
+{
+	struct load_fixed store;
+	size_t length;
+
+	store.length = load_post(store.bytes, sizeof store.bytes, "/tools/update_scratchpad", "",
+		"{\"agent_id\":\"bench\",\"key\":\"current\",\"prefix\":\"state\","
+		"\"content\":\"step 7 of 12: waiting for review\"}");
+	free(load_once(port, store.bytes, store.length, &length));
+}
+
 int load_connect(uint16_t port)
 {
 	struct client_address to = loopback(port);

@@ -37,6 +37,16 @@ char *load_once(uint16_t port, const char *request, size_t length, size_t *ret_l
  * length. */
 size_t load_post(char *room, size_t size, const char *path, const char *headers, const char *body);
 
+/* The same request again and again: load_same is a load's `request` with one of these as its self. */
+struct load_fixed {
+	char bytes[4096];
+	size_t length;
+};
+size_t load_same(void *self, size_t index, char *room, size_t size);
+
+/* Stores what get_agent_state of agent "bench" finds under "current". */
+void load_plant_state(uint16_t port);
+
 /* A connected socket that blocks. */
 int load_connect(uint16_t port);
 

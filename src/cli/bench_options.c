@@ -1,8 +1,6 @@
 /* Each option is checked on its own first, then those that have no meaning beside each other. */
 #include "cli/bench_options.h"
 
-#include <errno.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -11,12 +9,13 @@
 #include "bench/client.h"
 #include "bench/compare.h"
 #include "bench/target.h"
+#include "cli/read_file.h"
 
-#define KEY_MAX    4096
-#define ITERATIONS 1000
-#define ROUNDS     5
-#define DURATION_S 10
-#define TARGET_MS  50.0
+#define KEY_FILE_MAX (128u << 10)
+#define ITERATIONS   1000
+#define ROUNDS       5
+#define DURATION_S   10
+#define TARGET_MS    50.0
 
 static const unsigned standard_levels[] = {1, 10, 50, 100, 200};
 
@@ -153,19 +152,20 @@ static enum cs_status read_key(
 	const struct invocation *inv, struct arena *arena, struct slice *ret_key, struct cs_error *err)
 {
 	const char *key = invocation_option(inv, "api-key");
-	char text[KEY_MAX];
-	size_t length;
-	FILE *file;
+	enum cs_status status = CS_OK;
+	struct buffer text;
 
 	*ret_key = slice_cstr(key);
+	buffer_init(&text, KEY_FILE_MAX);
 	if (key && key[0] == '@') {
-		file = fopen(key + 1, "re");
-		if (!file)
-			return cs_fail(err, CS_NOT_FOUND, "cannot open %.200s: %s", key + 1, strerror(errno));
-		length = fread(text, 1, sizeof text, file);
-		fclose(file);
-		*ret_key = arena_copy(arena, slice_trim(slice_of(text, length)));
+		status = read_file(key + 1, &text, err);
+		*ret_key = arena_copy(arena, slice_trim(buffer_slice(&text)));
 	}
+	buffer_release(&text);
+	if (status != CS_OK)
+		return status;
+	if (key && ret_key->len == 0)
+		return cs_fail(err, CS_VALIDATION, "--api-key %.200s holds no key", key);
 	for (size_t i = 0; i < ret_key->len; i++)
 		if (ret_key->ptr[i] <= ' ' || ret_key->ptr[i] > '~')
 			return cs_fail(err, CS_VALIDATION, "--api-key holds a character that no key has");

@@ -121,7 +121,8 @@ static enum cs_status act_by_owner(struct caller *c, const char *action, struct 
 	json_end_object(&w);
 	status = buffer_status(&c->arguments, err);
 	if (status == CS_OK)
-		status = host_ask_owner(c->host, &c->op, path, buffer_slice(&c->arguments), &http, &c->reply, err);
+		status =
+			host_ask_owner(c->host, &c->op, path, buffer_slice(&c->arguments), &http, &c->reply, NULL, err);
 	if (status == CS_OK && http != 200)
 		status = fail_as_replied(c, http == 404 ? CS_NOT_FOUND : CS_UNAVAILABLE, err);
 	return status;

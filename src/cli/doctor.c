@@ -166,7 +166,7 @@ static void check_owner(const struct patient *p, struct finding *f)
 	if (!path.ptr || unix_client_new(path, &client, &err) != CS_OK) {
 		finding_say(f, FAULT, "out of memory");
 	} else {
-		if (unix_client_call(client, &op, S("/health/live"), S(""), &http, &reply, &err) == CS_OK &&
+		if (unix_client_call(client, &op, S("/health/live"), S(""), &http, &reply, NULL, &err) == CS_OK &&
 			http == 200) {
 			finding_say(f, FINE, "%s, and it answers", who);
 		} else {

@@ -301,7 +301,7 @@ enum cs_status host_reach(struct host *h, struct op *op, struct store **ret_stor
 				"; see " CS_NAME " doctor");
 			break;
 		}
-		status = unix_client_call(h->client, op, S("/health/live"), S(""), &http, &reply, err);
+		status = unix_client_call(h->client, op, S("/health/live"), S(""), &http, &reply, NULL, err);
 		if (status == CS_OK)
 			break;
 		nanosleep(&pause, NULL);
@@ -311,9 +311,9 @@ enum cs_status host_reach(struct host *h, struct op *op, struct store **ret_stor
 }
 
 enum cs_status host_ask_owner(struct host *h, struct op *op, struct slice path, struct slice body, int *ret_http_status,
-	struct buffer *out, struct cs_error *err)
+	struct buffer *out, bool *sent, struct cs_error *err)
 {
-	enum cs_status status = unix_client_call(h->client, op, path, body, ret_http_status, out, err);
+	enum cs_status status = unix_client_call(h->client, op, path, body, ret_http_status, out, sent, err);
 
 	atomic_store_explicit(&h->answered, status == CS_OK, memory_order_relaxed);
 	return status;
@@ -359,7 +359,7 @@ static enum cs_status run_here(struct host *h, struct op *op, const struct tool 
 }
 
 static enum cs_status forward_once(struct host *h, struct op *op, const struct tool *tool, struct slice arguments,
-	struct buffer *out, struct cs_error *err)
+	struct buffer *out, bool *sent, struct cs_error *err)
 {
 	struct slice path = arena_printf(op->arena, "/tools/%s", tool->name);
 	struct buffer reply;
@@ -369,7 +369,7 @@ static enum cs_status forward_once(struct host *h, struct op *op, const struct t
 	if (!path.ptr)
 		return cs_fail_memory(err);
 	buffer_init(&reply, REPLY_MAX);
-	status = host_ask_owner(h, op, path, arguments, &http, &reply, err);
+	status = host_ask_owner(h, op, path, arguments, &http, &reply, sent, err);
 	if (status == CS_OK) {
 		status = status_of_reply(op, http, buffer_slice(&reply), err);
 		if (status == CS_OK || is_tool_reply(op, buffer_slice(&reply)))
@@ -389,9 +389,10 @@ static enum cs_status host_forward(void *self, struct op *op, const struct tool 
 		return cs_fail(err, CS_WOULD_WAIT, "another process owns the store");
 	if (arguments.len == 0)
 		arguments = S("{}");
-	for (int attempt = 0;; attempt++) {
+	for (int lost = 0;;) {
 		struct store *store = NULL;
 		enum cs_status status = CS_OK;
+		bool sent = false;
 
 		if (!atomic_load_explicit(&h->answered, memory_order_relaxed))
 			status = host_reach(h, op, &store, err);
@@ -399,10 +400,11 @@ static enum cs_status host_forward(void *self, struct op *op, const struct tool 
 			return status;
 		if (store)
 			return run_here(h, op, tool, arguments, out, err);
-		status = forward_once(h, op, tool, arguments, out, err);
+		status = forward_once(h, op, tool, arguments, out, &sent, err);
 		if (status != CS_UNAVAILABLE || out->len > before)
 			return status;
-		if (!tool->read_only || attempt > 0)
+		/* Nobody has heard of it: whoever takes over is waited for, until the deadline. */
+		if (sent && (!tool->read_only || lost++ > 0))
 			return cs_fail(err, CS_UNAVAILABLE,
 				"the process that owns the store went away during this call; it may or may not have "
 				"been done: look, and call again");

@@ -50,8 +50,9 @@ bool host_is_owner(struct host *);
  * op's deadline. */
 CS_CHECKED enum cs_status host_reach(struct host *, struct op *, struct store **ret_store, struct cs_error *);
 
-/* One request to the owner beyond the tools (cli/owner_http.h). The reply's body replaces *out. */
+/* One request to the owner beyond the tools (cli/owner_http.h). The reply's body replaces *out; *sent as
+ * unix_client_call sets it. */
 CS_CHECKED enum cs_status host_ask_owner(struct host *, struct op *, struct slice path, struct slice body,
-	int *ret_http_status, struct buffer *out, struct cs_error *);
+	int *ret_http_status, struct buffer *out, bool *sent, struct cs_error *);
 
 #endif

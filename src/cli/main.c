@@ -4,6 +4,7 @@
  * neither a flag nor the value of one. */
 #include <locale.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -53,18 +54,6 @@ static enum cli_exit unknown_command(const char *name)
 	return cli_usage(NULL, "unknown command '%.60s'", name);
 }
 
-/* A wrong flag is wrong usage; a wrong variable or file is a failure. The same load without flags tells them apart. */
-static enum cli_exit wrong_settings(const struct invocation *inv, const struct cs_error *err)
-{
-	struct config *config;
-	int rest;
-
-	if (inv->setting_count == 0 || config_load(0, inv->settings, environ, &config, &rest, NULL) != CS_OK)
-		return cli_fail(err);
-	config_free(config);
-	return cli_usage(inv, "%s", err->text);
-}
-
 static enum cs_status start_log(const struct config *config, struct cs_error *err)
 {
 	struct slice format = config_str(config, SETTING_LOG_FORMAT);
@@ -81,6 +70,39 @@ static enum cs_status start_log(const struct config *config, struct cs_error *er
 	return CS_OK;
 }
 
+/* Of the settings among the words, what names the file. Returns how many words that is. */
+static int file_words(const struct invocation *inv, char **words)
+{
+	int count = 0;
+
+	for (int at = 0; at < inv->setting_count; at++) {
+		bool file = strncmp(inv->settings[at], "--config", 8) == 0;
+		bool pair = takes_next_word(inv->settings[at]);
+
+		if (file)
+			words[count++] = inv->settings[at];
+		if (file && pair)
+			words[count++] = inv->settings[at + 1];
+		at += pair;
+	}
+	return count;
+}
+
+/* A wrong flag is wrong usage; a wrong variable or file is a failure. A load without the flags tells them apart. */
+static enum cli_exit wrong_settings(const struct invocation *inv, const struct cs_error *err)
+{
+	char **words = calloc((size_t)inv->setting_count + 1, sizeof *words);
+	struct config *config = NULL;
+	bool flag;
+	int rest;
+
+	flag = words && config_load(file_words(inv, words), words, environ, &config, &rest, NULL) == CS_OK &&
+	       start_log(config, NULL) == CS_OK;
+	config_free(config);
+	free(words);
+	return flag ? cli_usage(inv, "%s", err->text) : cli_fail(err);
+}
+
 static enum cli_exit run_command(struct invocation *inv)
 {
 	struct cs_error err;
@@ -93,6 +115,23 @@ static enum cli_exit run_command(struct invocation *inv)
 			return wrong_settings(inv, &err);
 	}
 	return inv->command->run(inv);
+}
+
+/* Words, and none of them is a command: the first that is no option either, or the help. */
+static enum cli_exit no_command(int argc, char **argv)
+{
+	const struct command none = {0};
+	struct invocation inv;
+	struct cs_error err;
+
+	if (argc == 1) {
+		help_overview(stderr);
+		return CLI_USAGE;
+	}
+	if (invocation_parse(&inv, &none, argc - 1, argv + 1, &err) != CS_OK)
+		return cli_usage(NULL, "%s", err.text);
+	invocation_release(&inv);
+	return cli_usage(NULL, "a command is missing behind the options");
 }
 
 static enum cli_exit dispatch(int argc, char **argv)
@@ -111,10 +150,8 @@ static enum cli_exit dispatch(int argc, char **argv)
 		if (strcmp(argv[i], "--version") == 0)
 			return version_command(NULL);
 	}
-	if (at == argc) {
-		help_overview(stderr);
-		return CLI_USAGE;
-	}
+	if (at == argc)
+		return no_command(argc, argv);
 	if (strcmp(argv[at], "-h") == 0) {
 		help_overview(stdout);
 		return CLI_DONE;
@@ -140,6 +177,7 @@ int cli_main(int argc, char **argv, const char *revision)
 {
 	enum cli_exit code;
 
+	process_begin();
 	setlocale(LC_CTYPE, "C.UTF-8");
 	umask(077);
 	process_revision = revision;

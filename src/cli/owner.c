@@ -81,8 +81,9 @@ static void read_info(int fd, struct owner_info *ret_info)
 		take_line(slice_cut(&rest, '\n'), ret_info);
 }
 
-/* Written in one piece and then cut, so that a reader in between sees no empty file. */
-static enum cs_status write_info(int fd, const char *command, const char *address, struct cs_error *err)
+/* Written in one piece and then cut, so that a reader in between sees no empty file. On a full disk nobody learns who
+ * holds the lock; it holds all the same. */
+static void write_info(int fd, const char *command, const char *address)
 {
 	char text[512], now[CLOCK_TEXT_SIZE];
 	int len;
@@ -91,9 +92,7 @@ static enum cs_status write_info(int fd, const char *command, const char *addres
 	len = snprintf(text, sizeof text, "pid %ld\nsince %s\ncommand %.*s\naddress %.*s\n", (long)getpid(), now,
 		OWNER_TEXT_MAX - 1, command, OWNER_TEXT_MAX - 1, address);
 	if (pwrite(fd, text, (size_t)len, 0) != len || ftruncate(fd, len) != 0)
-		return cs_fail(
-			err, CS_UNAVAILABLE, "cannot write " OWNER_LOCK " in the data directory: %s", strerror(errno));
-	return CS_OK;
+		errno = 0;
 }
 
 enum cs_status owner_take(struct slice dir, const char *command, struct owner **ret_owner,
@@ -135,12 +134,7 @@ enum cs_status owner_take(struct slice dir, const char *command, struct owner **
 		close(fd);
 		return cs_fail_memory(err);
 	}
-	status = write_info(fd, command, "", err);
-	if (status != CS_OK) {
-		free(owner);
-		close(fd);
-		return status;
-	}
+	write_info(fd, command, "");
 	*owner = (struct owner){.fd = fd, .command = command};
 	*ret_owner = owner;
 	return CS_OK;
@@ -148,9 +142,7 @@ enum cs_status owner_take(struct slice dir, const char *command, struct owner **
 
 void owner_tell_address(struct owner *owner, const char *address)
 {
-	struct cs_error ignored;
-
-	(void)!write_info(owner->fd, owner->command, address, &ignored);
+	write_info(owner->fd, owner->command, address);
 }
 
 void owner_release(struct owner *owner)

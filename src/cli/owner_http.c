@@ -7,6 +7,7 @@
 #include <stdlib.h>
 
 #include "store/embedding.h"
+#include "store/removal.h"
 
 #define OWNER_DEADLINE_NS INT64_C(30000000000)
 
@@ -19,7 +20,7 @@ struct owner_job {
 static enum cs_status restore(
 	struct store *store, struct op *op, struct slice id, struct buffer *out, struct cs_error *err)
 {
-	enum cs_status status = store->contexts.restore(store->contexts.self, op, id, err);
+	enum cs_status status = store_restore(store, op, id, err);
 	struct json_writer w = json_writer(out);
 
 	if (status != CS_OK)

@@ -4,10 +4,12 @@
  * megabytes of freed memory in arenas nobody uses. */
 #include "cli/process.h"
 
+#include <fcntl.h>
 #include <malloc.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 #include "base/process_usage.h"
 #include "base/version.h"
@@ -19,12 +21,23 @@ extern char **environ;
 
 const char *process_revision = "unknown";
 
+void process_begin(void)
+{
+	int fd;
+
+	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store, and no reason to die */
+	do
+		fd = open("/dev/null", O_RDONLY);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 void process_prepare(void)
 {
 	struct rlimit files;
 
 	signal(SIGPIPE, SIG_IGN);
-	signal(SIGXFSZ, SIG_IGN); /* a limit on file sizes is a full disk to the store, and no reason to die */
 	mallopt(M_ARENA_MAX, (int)(2 * process_cores()));
 	if (getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
 		files.rlim_cur = files.rlim_max;
@@ -49,7 +62,6 @@ struct workers_options process_workers(const struct config *config)
 		.workers_min = 1,
 		.workers_max = (unsigned)config_int(config, SETTING_WORKERS_MAX),
 		.queue_max = (unsigned)config_int(config, SETTING_QUEUE_MAX),
-		.gate_width = process_cores(),
 	};
 }
 

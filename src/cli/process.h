@@ -1,4 +1,4 @@
-/* What a long-running process sets up for itself, and options that serve and stdio share. Threads: the main one. */
+/* What a process sets up for itself, and options that serve and stdio share. Threads: the main one. */
 #ifndef CS_CLI_PROCESS_H
 #define CS_CLI_PROCESS_H
 
@@ -7,7 +7,12 @@
 
 extern const char *process_revision; /* of the sources; set by cli_main */
 
-/* SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas; the
+/* Of every command, before anything is opened. A standard descriptor that the caller left closed would be the next
+ * file's: messages would go into the store's lock, and end of input would never come. It becomes an empty file
+ * that only reads: input ends at once, and what is written fails and is told. SIGXFSZ is ignored. */
+void process_begin(void);
+
+/* Of those that run for long: SIGPIPE ignored (a reader that left is an error of write), open files up to the hard limit, few malloc arenas; the
  * process and its build on /metrics. */
 void process_prepare(void);
 

@@ -7,7 +7,10 @@
  * The end. End of input: the protocol has answered everything, the loop ends, and all is closed in order. SIGTERM or
  * SIGINT: a process without an open store ends at once, an owner closes the store first (what was acknowledged is
  * durable in both); nothing waits for the client. */
+#include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <unistd.h>
 
 #include "base/log.h"
@@ -26,6 +29,7 @@ struct editor {
 	struct workers *workers;
 	struct mcp *mcp;
 	struct loop *loop;
+	int write_error; /* errno of an answer that could not be written */
 	/* Of an owner: the second loop and what it serves. */
 	struct loop *owner_loop;
 	struct server *server;
@@ -94,12 +98,27 @@ static void on_signal(void *self, int number)
 	_exit(CLI_DONE);
 }
 
-static void ended(void *self)
+static void ended(void *self, int error)
 {
 	struct editor *e = self;
 
+	e->write_error = error;
 	signals_stop();
 	loop_stop(e->loop);
+}
+
+/* The client's end under a number of its own. When it is closed at the end, 0 and 1 stay taken: they would be the next
+ * connection's of the owner's socket, and libuv asserts that it closes none of those. */
+static enum cs_status take_over(int standard, int *ret_fd, struct cs_error *err)
+{
+	int fd = fcntl(standard, F_DUPFD_CLOEXEC, STDERR_FILENO + 1), none = open("/dev/null", O_RDWR | O_CLOEXEC);
+
+	if (fd < 0 || none < 0 || dup2(none, standard) < 0)
+		return cs_fail(err, CS_UNAVAILABLE, "cannot take over standard %s: %s",
+			standard == STDIN_FILENO ? "input" : "output", strerror(errno));
+	close(none);
+	*ret_fd = fd;
+	return CS_OK;
 }
 
 static enum cs_status start(struct editor *e, struct cs_error *err)
@@ -108,7 +127,12 @@ static enum cs_status start(struct editor *e, struct cs_error *err)
 	struct host_options host = {.dir = e->dir, .command = "stdio", .config = e->config, .owned = owned, .self = e};
 	struct mcp_options mcp;
 	enum cs_status status = host_new(&host, &e->host, err);
+	int in = -1, out = -1;
 
+	if (status == CS_OK)
+		status = take_over(STDIN_FILENO, &in, err);
+	if (status == CS_OK)
+		status = take_over(STDOUT_FILENO, &out, err);
 	if (status == CS_OK)
 		status = loop_new(&e->loop, err);
 	if (status == CS_OK)
@@ -122,7 +146,7 @@ static enum cs_status start(struct editor *e, struct cs_error *err)
 	if (status != CS_OK)
 		return status;
 	host_keys_configured(e->host, mcp_keys_configured(e->mcp));
-	return mcp_stdio_start(e->mcp, e->loop, STDIN_FILENO, STDOUT_FILENO, ended, e, err);
+	return mcp_stdio_start(e->mcp, e->loop, in, out, ended, e, err);
 }
 
 enum cli_exit stdio_command(struct invocation *inv)
@@ -146,5 +170,9 @@ enum cli_exit stdio_command(struct invocation *inv)
 	mcp_free(e.mcp);
 	loop_free(e.loop);
 	arena_release(&e.arena);
+	if (e.write_error) {
+		(void)cs_fail(&err, CS_UNAVAILABLE, "standard output: %s; answers were lost", strerror(e.write_error));
+		return cli_fail(&err);
+	}
 	return CLI_DONE;
 }

@@ -1,8 +1,8 @@
 /* The protocol side of the program: what cli/ starts.
  *
  * One `struct mcp` answers JSON-RPC messages of every protocol revision over both transports. The HTTP side is a
- * handler for net/server.h (mcp/http.h: /mcp, /tools, /health, /status, /metrics); the stdio side reads net/lines.h
- * (mcp/stdio.h). What differs between revisions stands in one table (mcp/revision.h). Threads: made and freed by the
+ * handler for net/server.h (mcp/http.h: /mcp, /tools, /health, /status, /metrics); the stdio side reads net/lines.h.
+ * What differs between revisions stands in one table (mcp/revision.h). Threads: made and freed by the
  * thread that starts the loops, when none of them runs; the handlers run on the loops. */
 #ifndef CS_MCP_MCP_H
 #define CS_MCP_MCP_H
@@ -41,8 +41,8 @@ struct server_handler mcp_http(struct mcp *);
 void mcp_tick(void *mcp, int64_t now_ns);
 
 /* Speaks the protocol over a pair of descriptors until end of input, then calls done on the loop once every answer is
- * written. */
-CS_CHECKED enum cs_status mcp_stdio_start(
-	struct mcp *, struct loop *, int in_fd, int out_fd, void (*done)(void *self), void *self, struct cs_error *);
+ * written; `error` as of lines_close: answers were lost. */
+CS_CHECKED enum cs_status mcp_stdio_start(struct mcp *, struct loop *, int in_fd, int out_fd,
+	void (*done)(void *self, int error), void *self, struct cs_error *);
 
 #endif

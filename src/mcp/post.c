@@ -81,12 +81,18 @@ static bool resolve_modern(
 	       headers_mirror_body(h, &p->doc, message, error);
 }
 
+static bool check_headers(const struct request_headers *h, struct rpc_error *error)
+{
+	return !h->repeated ||
+	       rpc_fail(error, RPC_INVALID_REQUEST, 400, "the %s header stands more than once", h->repeated);
+}
+
 static bool resolve_session(struct post *p, struct rpc_error *error)
 {
 	const struct request_headers *h = &p->visit.headers;
 
-	if (h->repeated)
-		return rpc_fail(error, RPC_INVALID_REQUEST, 400, "the %s header stands more than once", h->repeated);
+	if (!check_headers(h, error))
+		return false;
 	if (h->version.ptr && !revision_find(h->version)) {
 		(void)rpc_fail(error, RPC_UNSUPPORTED_VERSION, 400, "Unsupported protocol version");
 		error->requested = utf8_length(h->version) >= 0 ? h->version : (struct slice){0};
@@ -110,7 +116,7 @@ static bool resolve(struct post *p, const struct rpc_message *message, struct rp
 
 	if (opens && !meta_claims_modern(&meta)) {
 		p->request.revision = &revision_rows[REVISION_2025_11_25];
-		return true;
+		return check_headers(&p->visit.headers, error);
 	}
 	if (message->kind == RPC_REQUEST && (meta_claims_modern(&meta) || header_is_modern(&p->visit.headers)))
 		return resolve_modern(p, message, &meta, error);

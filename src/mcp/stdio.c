@@ -40,7 +40,7 @@ struct channel {
 	struct inflight *subscriptions;
 	size_t call_count, subscription_count, held;
 	bool ended;
-	void (*done)(void *self);
+	void (*done)(void *self, int error);
 	void *done_self;
 };
 
@@ -232,15 +232,15 @@ static void open_subscription(struct call *c)
 	send_reply(c);
 }
 
-static void lines_closed(void *self)
+static void lines_closed(void *self, int error)
 {
 	struct channel *ch = self;
-	void (*done)(void *self) = ch->done;
+	void (*done)(void *self, int error) = ch->done;
 	void *done_self = ch->done_self;
 
 	ch->mcp->channel = NULL;
 	free(ch);
-	done(done_self);
+	done(done_self, error);
 }
 
 static void close_if_over(struct channel *ch)
@@ -423,8 +423,8 @@ static void on_ended(void *self)
 	close_if_over(ch);
 }
 
-enum cs_status mcp_stdio_start(struct mcp *mcp, struct loop *loop, int in_fd, int out_fd, void (*done)(void *self),
-	void *self, struct cs_error *err)
+enum cs_status mcp_stdio_start(struct mcp *mcp, struct loop *loop, int in_fd, int out_fd,
+	void (*done)(void *self, int error), void *self, struct cs_error *err)
 {
 	struct channel *ch = calloc(1, sizeof *ch);
 	struct lines_handler handler = {.self = ch, .line = on_line, .too_long = on_too_long, .ended = on_ended};

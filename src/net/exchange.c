@@ -1,10 +1,11 @@
 /* Exchanges: the pool, and how a response leaves.
  *
- * The usual response is one send (and those of a pipeline that can be given at once share one) of head and body that the kernel takes whole, from memory the loop already has: no
- * allocation, no request object. A small body is copied behind its head, which costs less than gathering two pieces in
- * the kernel; a large one is sent from where it is, by a second call. send and not libuv's uv_try_write, because the
- * kernel takes a shorter way to a socket by it than by write. Only what the kernel refuses gets an object of its own,
- * which takes the body's memory along, so that the exchange is free at once.
+ * The usual response is one send (and those of a pipeline that can be given at once share one) of head and body that
+ * the kernel takes whole, from memory the loop already has: no allocation, no request object. A small body is copied
+ * behind its head, which costs less than gathering two pieces in the kernel; a large one is sent from where it is, by
+ * a second call. send and not libuv's uv_try_write, because the kernel takes a shorter way to a socket by it than by
+ * write. Only what the kernel refuses gets an object of its own, which takes the body's memory along, so that the
+ * exchange is free at once.
  *
  * Everything below runs on the exchange's loop, but exchange_finish, which brings it there. */
 #include <assert.h>
@@ -258,8 +259,8 @@ static void compose(struct connection *c, struct exchange *ex)
 	buffer_clear(&ex->response.body);
 }
 
-/* Of a client that pipelines, what it has asked and can be answered at once is answered by one send, when feed() has gone
- * through all that was read. */
+/* Of a client that pipelines, what it has asked and can be answered at once is answered by one send, when feed() has
+ * gone through all that was read. */
 static bool gather(struct connection *c, const struct exchange *ex)
 {
 	struct home *home = c->home;

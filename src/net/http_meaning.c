@@ -159,19 +159,3 @@ enum http_result http_head_meaning(
 	head->expect_continue &= head->has_body;
 	return HTTP_DONE;
 }
-
-struct slice http_header(const struct http_head *head, struct slice name)
-{
-	for (uint32_t i = 0; i < head->header_count; i++)
-		if (slice_eq_nocase(head->headers[i].name, name))
-			return head->headers[i].value;
-	return (struct slice){NULL, 0};
-}
-
-unsigned http_header_count(const struct http_head *head, struct slice name)
-{
-	unsigned count = 0;
-	for (uint32_t i = 0; i < head->header_count; i++)
-		count += slice_eq_nocase(head->headers[i].name, name);
-	return count;
-}

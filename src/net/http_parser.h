@@ -70,11 +70,6 @@ struct http_error {
 enum http_result http_parse_head(struct slice input, const struct http_limits *, size_t *scanned,
 	struct http_head *ret_head, size_t *ret_length, struct http_error *ret_error);
 
-/* The header's value, or an empty slice with a null pointer; the first one where it is repeated. */
-struct slice http_header(const struct http_head *, struct slice name);
-/* How often it occurs. */
-unsigned http_header_count(const struct http_head *, struct slice name);
-
 /* Body. Feed input until HTTP_DONE; each call consumes *ret_used bytes of which *ret_piece (maybe empty) are body
  * bytes. HTTP_NEED_MORE with *ret_used > 0 means: call again with the rest. */
 struct http_body {

@@ -30,7 +30,7 @@ struct lines {
 	int in_fd, out_fd, wake_fd;
 	pthread_t reader, writer;
 	struct loop_task chunk_task, broken_task, closed_task;
-	void (*done)(void *self);
+	void (*done)(void *self, int error);
 	void *done_self;
 
 	/* the loop's */
@@ -45,6 +45,7 @@ struct lines {
 	bool chunk_given;
 	bool closing;
 	bool broken; /* nobody reads what we write */
+	int error;   /* why a write failed, but EPIPE */
 	unsigned threads;
 
 	size_t chunk_len; /* the reader's, the loop's while chunk_given; 0: end of input */
@@ -143,8 +144,9 @@ static void on_broken(struct loop_task *task)
 static void on_closed(struct loop_task *task)
 {
 	struct lines *l = (struct lines *)((char *)task - offsetof(struct lines, closed_task));
-	void (*done)(void *) = l->done;
+	void (*done)(void *, int) = l->done;
 	void *self = l->done_self;
+	int error = l->error;
 
 	pthread_join(l->reader, NULL);
 	pthread_join(l->writer, NULL);
@@ -158,7 +160,7 @@ static void on_closed(struct loop_task *task)
 	pthread_mutex_destroy(&l->lock);
 	free(l);
 	if (done)
-		done(self);
+		done(self, error);
 }
 
 /* The lock is held. The thread stays around until lines_close even when it has nothing to do any more, so that closing
@@ -247,6 +249,7 @@ static void *writer_main(void *arg)
 	struct lines *l = arg;
 	struct buffer taken;
 	bool ok = true;
+	int error = 0;
 
 	pthread_setname_np(pthread_self(), "lines-out");
 	buffer_init(&taken, l->queued.ceiling);
@@ -263,11 +266,14 @@ static void *writer_main(void *arg)
 		l->writing = taken.len;
 		pthread_mutex_unlock(&l->lock);
 		ok = write_all(l->out_fd, buffer_slice(&taken));
+		error = errno;
 		if (taken.cap > KEEP_BYTES)
 			buffer_release(&taken);
 		buffer_clear(&taken);
 		pthread_mutex_lock(&l->lock);
 		l->writing = 0;
+		if (!ok && error != EPIPE)
+			l->error = error;
 		if (!ok)
 			out_broken(l);
 		pthread_cond_broadcast(&l->changed);
@@ -350,7 +356,7 @@ void lines_send(struct lines *l, struct slice text)
 	pthread_mutex_unlock(&l->lock);
 }
 
-void lines_close(struct lines *l, void (*done)(void *self), void *self)
+void lines_close(struct lines *l, void (*done)(void *self, int error), void *self)
 {
 	uint64_t one = 1;
 	ssize_t n;

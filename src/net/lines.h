@@ -26,8 +26,9 @@ CS_CHECKED enum cs_status lines_new(struct loop *, int in_fd, int out_fd, size_t
 	struct lines **ret_lines, struct cs_error *);
 /* Copies text and adds the newline. */
 void lines_send(struct lines *, struct slice text);
-/* Stops reading; when all is written, closes both descriptors and calls done on the loop. From the loop, also from
- * within a callback; no other callback follows. */
-void lines_close(struct lines *, void (*done)(void *self), void *self);
+/* Stops reading; when all is written, closes both descriptors and calls done on the loop. `error` is 0, or the errno of a
+ * write that failed for another reason than a reader that is gone. From the loop, also from within a callback; no
+ * other callback follows. */
+void lines_close(struct lines *, void (*done)(void *self, int error), void *self);
 
 #endif

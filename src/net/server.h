@@ -117,6 +117,5 @@ bool sse_send(struct sse *, struct slice data);
 void sse_end(struct sse *);
 void sse_ref(struct sse *);
 void sse_unref(struct sse *);
-struct loop *sse_loop(struct sse *);
 
 #endif

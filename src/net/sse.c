@@ -45,11 +45,6 @@ void sse_unref(struct sse *s)
 	free(s);
 }
 
-struct loop *sse_loop(struct sse *s)
-{
-	return s->loop;
-}
-
 /* Takes what waits; false: the stream is to be closed (cut), or is over (ending and empty), as *ret_cut says. */
 static bool take(struct sse *s, struct buffer *ret_taken, bool *ret_cut)
 {

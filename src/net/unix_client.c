@@ -29,6 +29,7 @@ struct unix_client {
 /* One try: a connection and what has been read of its reply. */
 struct exchange {
 	int fd;
+	bool sent;     /* at least one byte of the request, on this try or the one before */
 	bool answered; /* at least one byte of the reply came */
 	size_t have;
 	struct http_reply reply;
@@ -174,6 +175,7 @@ static enum cs_status send_all(struct exchange *e, const struct op *op, struct s
 	while (bytes.len > 0) {
 		ssize_t sent = send(e->fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0) {
+			e->sent = true;
 			bytes = slice_from(bytes, (size_t)sent);
 			continue;
 		}
@@ -335,10 +337,13 @@ static enum cs_status make_head(
 }
 
 enum cs_status unix_client_call(struct unix_client *c, struct op *op, struct slice path, struct slice body,
-	int *ret_status, struct buffer *out, struct cs_error *err)
+	int *ret_status, struct buffer *out, bool *sent, struct cs_error *err)
 {
 	struct slice head;
 	struct exchange e;
+	bool unused;
+	sent = sent ? sent : &unused;
+	*sent = e.sent = false;
 	if (!op->may_wait)
 		return cs_fail(err, CS_WOULD_WAIT, "asking the owner waits");
 	enum cs_status status = make_head(op, path, body.len, &head, err);
@@ -354,6 +359,7 @@ enum cs_status unix_client_call(struct unix_client *c, struct op *op, struct sli
 		e.have = 0;
 		e.answered = false;
 		status = talk(c, &e, op, head, body, out, err);
+		*sent = e.sent;
 		if (status == CS_OK)
 			*ret_status = e.reply.status;
 		if (status != CS_UNAVAILABLE || !reused || e.answered)

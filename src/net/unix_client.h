@@ -17,8 +17,9 @@ struct unix_client;
 CS_CHECKED enum cs_status unix_client_new(struct slice socket_path, struct unix_client **ret_client, struct cs_error *);
 void unix_client_free(struct unix_client *);
 
-/* GET when body is empty, else POST with application/json. The reply's body replaces the contents of *out. */
+/* GET when body is empty, else POST with application/json. The reply's body replaces the contents of *out. *sent (may
+ * be NULL) is set on failure too, and says what that means: false, and nobody has had a byte of the request. */
 CS_CHECKED enum cs_status unix_client_call(struct unix_client *, struct op *, struct slice path, struct slice body,
-	int *ret_status, struct buffer *out, struct cs_error *);
+	int *ret_status, struct buffer *out, bool *sent, struct cs_error *);
 
 #endif

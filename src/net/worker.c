@@ -18,12 +18,10 @@
 #include <assert.h>
 #include <pthread.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 #include "base/clock.h"
 #include "base/metrics.h"
 #include "base/wait.h"
-#include "net/gate.h"
 
 #define STACK_BYTES (2u << 20) /* of address space; pages are used as they are touched */
 
@@ -53,7 +51,6 @@ struct workers {
 	unsigned starting; /* threads that were started and have not come yet */
 	bool waking;       /* a thread was woken and has not come yet */
 	bool ending;
-	struct gate gate;
 	struct metric_series *wait_metric;
 	struct metrics_collector collector;
 };
@@ -232,7 +229,6 @@ static void collect(void *self)
 enum cs_status workers_new(const struct workers_options *options, struct workers **ret_workers, struct cs_error *err)
 {
 	struct workers *w = calloc(1, sizeof(*w));
-	long cores = sysconf(_SC_NPROCESSORS_ONLN);
 	enum cs_status status;
 
 	assert(options->workers_max > 0 && options->workers_min <= options->workers_max && options->queue_max > 0);
@@ -250,7 +246,6 @@ enum cs_status workers_new(const struct workers_options *options, struct workers
 	w->bulk.last = &w->bulk.first;
 	w->wait_metric = metric_series(METRIC_QUEUE_WAIT, S(""));
 	pthread_mutex_init(&w->lock, NULL);
-	gate_init(&w->gate, options->gate_width ? options->gate_width : cores > 0 ? (unsigned)cores : 1);
 	init_slots(w);
 	status = start_first(w, err);
 	if (status) {
@@ -294,7 +289,6 @@ void workers_free(struct workers *w)
 	collect(w); /* nobody is there any more */
 	for (unsigned i = 0; i < w->options.workers_max; i++)
 		pthread_cond_destroy(&w->slots[i].woken);
-	gate_release(&w->gate);
 	pthread_mutex_destroy(&w->lock);
 	free(w->slots);
 	free(w);
@@ -325,14 +319,4 @@ enum cs_status workers_submit(struct workers *w, struct job *job)
 	pthread_mutex_unlock(&w->lock);
 	wake(slot);
 	return status;
-}
-
-enum cs_status gate_enter(struct workers *w, const struct op *op, bool bulk, struct cs_error *err)
-{
-	return gate_take(&w->gate, op, bulk, err);
-}
-
-void gate_leave(struct workers *w)
-{
-	gate_give(&w->gate);
 }

@@ -5,6 +5,7 @@ import os
 import pathlib
 import pty
 import re
+import resource
 import signal
 import socket
 
@@ -40,6 +41,12 @@ def no_command():
     code, out, err = command()
     equal((code, out), (2, ""))
     contains(err, "usage: context-store COMMAND")
+    for words, wanted in [(("--prot", "1"), "unknown command '1'"), (("--bogus",), "unknown option --bogus"),
+                          (("--data-dir",), "--data-dir needs a value"), (("--config",), "--config needs a value"),
+                          (("--port", "1"), "a command is missing")]:
+        code, out, err = command(*words)
+        equal((code, out), (2, ""), str(words))
+        contains(err, wanted)
 
 
 def help_of_each():
@@ -103,6 +110,11 @@ def config_wrong():
         code, out, err = command("config", env=environment(CONTEXT_STORE_CONFIG=str(file)))
         equal((code, out), (1, ""))
         contains(err, "port")
+        equal(command("config", "--config", str(file)), (1, "", err), "a file that a flag names")
+        file.write_text("log-level = loud\n")
+        equal(command("config", f"--config={file}", "--port", "1")[0], 1, "a level in a file")
+    equal(command("config", "--config", "/nonexistent/file")[0], 1)
+    equal(command("config", "--port", "1", env=environment(MCP_LOG_LEVEL="loud"))[0], 1, "a variable beside a good flag")
     equal(command("config", "--log-level", "loud")[0], 2)
     equal(command("version", env=environment(MCP_SERVER_PORT="http"))[0], 0, "version with broken settings")
 
@@ -343,6 +355,13 @@ def full_output():
         equal(done.returncode, 1)
         done = subprocess.run([PROGRAM, "config"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S)
         equal(done.returncode, 1)
+    with directory() as path:  # files that may not grow are a full disk
+        for words in (("store", "log", "x", "--data-dir", path + "/store"), ("config",)):
+            with open(path + "/out", "wb") as out:
+                done = subprocess.run([PROGRAM, *words], stdout=out, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S,
+                                      preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (64, 64)))
+            equal(done.returncode, 1, str(words))
+            contains(done.stderr.decode(), path if "store" in words else "standard output")
 
 
 def port_in_use():

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
 """One owner per data directory: who holds it, who forwards, who takes over."""
+import contextlib
 import fcntl
 import json
 import os
@@ -86,6 +87,23 @@ def takeover_after_end():
         equal(second.tool("update_scratchpad", agent_id="a", key="k", content="two", mode="append")["success"], True)
         equal(owner_of(path), second.child.pid)
         equal(second.tool("get_agent_state", agent_id="a", key="k", prefix="scratchpad")["data"]["content"], "one\ntwo")
+
+
+def takeover_by_one_of_many():
+    """the owner is gone and six others write at once: one takes over, and no call is lost on the way"""
+    with contextlib.ExitStack() as stack:
+        path = stack.enter_context(directory())
+        first, *others = [stack.enter_context(Peer(path)) for _ in range(7)]
+        first.tool("update_scratchpad", agent_id="a", key="k", content="0")
+        for peer in others:
+            peer.tool("get_agent_state", agent_id="a", key="k", prefix="scratchpad")
+        first.child.kill()
+        first.child.wait(WAIT_S)
+        for peer in others:
+            peer.send("tools/call", {"name": "update_scratchpad", "arguments": {"agent_id": "a", "key": "k", "mode": "increment"}})
+        replies = [peer.receive()["result"]["structuredContent"] for peer in others]
+        equal([reply.get("message") for reply in replies], ["counted"] * 6)
+        equal(others[0].tool("get_agent_state", agent_id="a", key="k", prefix="scratchpad")["data"]["content"], "6")
 
 
 class FakeOwner:
@@ -241,4 +259,5 @@ def long_path():
 
 
 run(second_serve, stdio_forwards_to_serve, two_editors, failures_forward, commands_share, takeover_after_kill, takeover_after_end,
-    read_in_flight, write_in_flight, busy_owner, serve_after_stdio, many_at_once, commands_at_once, stale_socket, modes, long_path)
+    takeover_by_one_of_many, read_in_flight, write_in_flight, busy_owner, serve_after_stdio, many_at_once, commands_at_once,
+    stale_socket, modes, long_path)

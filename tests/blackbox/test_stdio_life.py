@@ -1,11 +1,15 @@
 #!/usr/bin/env python3
 """The life of a stdio process: it opens late, ends at once, and answers what is in flight at end of input."""
+import contextlib
 import json
 import os
 import select
 import signal
+import socket
+import subprocess
+import threading
 
-from blackbox import (Peer, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
+from blackbox import (PROGRAM, Peer, REVISION, WAIT_S, command, contains, directory, environment, equal, owner_of, run)
 
 
 def opens_late():
@@ -128,4 +132,59 @@ def reader_gone():
         equal(peer.child.wait(WAIT_S), 0)
 
 
-run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, thresholds, no_home, opening_fails, reader_gone)
+def answers_lost():
+    """answers that cannot be written end the process with 1 and a reason; a reader that is gone is none"""
+    ping = b'{"jsonrpc": "2.0", "id": 1, "method": "ping"}\n'
+    with directory() as path, open("/dev/full", "wb") as full:
+        done = subprocess.run([PROGRAM, "stdio", "--data-dir", path], input=ping, stdout=full, stderr=subprocess.PIPE,
+                              env=environment(), timeout=WAIT_S)
+        equal(done.returncode, 1)
+        contains(done.stderr.decode(), "standard output: No space left on device")
+
+
+def ends_under_connections():
+    """an owner whose client leaves while others connect ends with 0, whatever numbers their connections have"""
+    for _ in range(10):
+        with directory() as path, Peer(path) as peer:
+            peer.tool("update_scratchpad", agent_id="a", key="k", content="v")
+            for name in ("0", "1"):
+                equal(os.readlink(f"/proc/{peer.child.pid}/fd/{name}"), "/dev/null", "what the client's end was")
+            over = threading.Event()
+
+            def connect():
+                while not over.is_set():
+                    with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as client:
+                        client.connect(path + "/owner.sock")
+
+            clients = [threading.Thread(target=connect) for _ in range(4)]
+            for client in clients:
+                client.start()
+            try:
+                equal(peer.end_input(), 0)
+            finally:
+                over.set()
+                for client in clients:
+                    client.join()
+
+
+def closed_descriptors():
+    """a process whose standard descriptors are closed ends, and none of them becomes a file of the store"""
+    write = {"agent_id": "a", "key": "k", "content": "v"}
+    message = {"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": "update_scratchpad", "arguments": write}}
+    lines = json.dumps({"jsonrpc": "2.0", "id": 0, "method": "initialize", "params": {"protocolVersion": REVISION,
+                        "capabilities": {}, "clientInfo": {"name": "x", "version": "1"}}}) + "\n" + json.dumps(message) + "\n"
+    for closed in ((0,), (1,), (2,), (0, 1, 2)):
+        with directory() as path:
+            done = subprocess.run([PROGRAM, "stdio", "--data-dir", path], input=lines.encode(), capture_output=True,
+                                  env=environment(), timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed])
+            equal(done.returncode, 1 if closed == (1,) else 0, f"exit code with {closed} closed")
+            equal(done.stdout.count(b"\n"), 2 if closed == (2,) else 0, f"answers with {closed} closed")
+            code = subprocess.run([PROGRAM, "store", "log", "words", "--data-dir", path], capture_output=True, env=environment(),
+                                  timeout=WAIT_S, preexec_fn=lambda: [os.close(fd) for fd in closed]).returncode
+            equal(code, 1 if 1 in closed else 0, f"exit code of store with {closed} closed")
+            equal(command("search", "words", "--data-dir", path)[0], 0, f"what was stored with {closed} closed")
+            equal(os.path.getsize(path + "/owner.lock"), 0, f"the lock with {closed} closed")
+
+
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, thresholds, no_home, opening_fails, reader_gone,
+    answers_lost, ends_under_connections, closed_descriptors)

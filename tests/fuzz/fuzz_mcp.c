@@ -14,7 +14,7 @@
 
 static struct mcp *mcp;
 
-static void on_done(void *self)
+static void on_done(void *self, int error)
 {
 }
 

@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "base/clock.h"
 #include "net/lines.h"
 #include "net/server.h"
 #include "net/worker.h"
@@ -28,7 +29,7 @@ static struct {
 	struct sse *stream; /* the latest one opened */
 	struct lines_handler lines;
 	struct buffer written; /* by lines_send */
-	void (*closed)(void *self);
+	void (*closed)(void *self, int error);
 	void *closed_self;
 } fake;
 
@@ -136,7 +137,7 @@ void lines_send(struct lines *lines, struct slice text)
 	buffer_byte(&fake.written, '\n');
 }
 
-void lines_close(struct lines *lines, void (*done)(void *self), void *self)
+void lines_close(struct lines *lines, void (*done)(void *self, int error), void *self)
 {
 	fake.closed = done;
 	fake.closed_self = self;
@@ -145,11 +146,11 @@ void lines_close(struct lines *lines, void (*done)(void *self), void *self)
 /* The loop's part of lines_close, and the end of the buffer. */
 static inline void fake_lines_closed(void)
 {
-	void (*closed)(void *self) = fake.closed;
+	void (*closed)(void *self, int error) = fake.closed;
 
 	fake.closed = NULL;
 	if (closed)
-		closed(fake.closed_self);
+		closed(fake.closed_self, 0);
 	buffer_release(&fake.written);
 }
 

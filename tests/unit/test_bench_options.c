@@ -128,6 +128,8 @@ static void test_refused(void **state)
 		{"--data-dir /tmp/x", "--data-dir has no part"},
 		{"--port=1", "--port has no part"},
 		{"--url http://x --api-key a\tb", "no key has"},
+		{"--url http://x --api-key @/dev/null", "holds no key"},
+		{"--url http://x --api-key=", "holds no key"},
 		{"--url=", "http://HOST:PORT is needed"},
 		{"--url 127.0.0.1:8000", "http://HOST:PORT is needed"},
 		{"--url http://x:70000", "http://HOST:PORT is needed"},
@@ -143,6 +145,15 @@ static void test_refused(void **state)
 		if (!strstr(err.text, rows[i].told))
 			fail_msg("%s: %s", rows[i].line, err.text);
 	}
+}
+
+static void test_key_file_that_cannot_be_read(void **state)
+{
+	struct bench_choices choices;
+	struct cs_error err;
+
+	assert_int_equal(read_options("--url http://x --api-key @/tmp", &choices, &err), CS_UNAVAILABLE);
+	assert_non_null(strstr(err.text, "cannot read /tmp"));
 }
 
 static void test_urls(void **state)
@@ -176,6 +187,7 @@ int main(void)
 		cmocka_unit_test(test_levels),
 		cmocka_unit_test(test_choices),
 		cmocka_unit_test(test_refused),
+		cmocka_unit_test(test_key_file_that_cannot_be_read),
 		cmocka_unit_test(test_urls),
 	};
 	int failed;

@@ -89,11 +89,10 @@ static void cuts_a_request(void **state)
 	assert_slice(o.head.path, "/tools/x");
 	assert_slice(o.head.query, "y=z");
 	assert_int_equal(o.head.header_count, 4);
-	assert_slice(http_header(&o.head, S("x-y")), "two words");
-	assert_int_equal(http_header(&o.head, S("empty")).len, 0);
-	assert_non_null(http_header(&o.head, S("empty")).ptr);
-	assert_null(http_header(&o.head, S("absent")).ptr);
-	assert_int_equal(http_header_count(&o.head, S("HOST")), 1);
+	assert_slice(o.head.headers[1].name, "X-Y");
+	assert_slice(o.head.headers[1].value, "two words");
+	assert_slice(o.head.headers[2].name, "Empty");
+	assert_int_equal(o.head.headers[2].value.len, 0);
 	assert_true(o.head.has_body && o.head.keep_alive && !o.head.chunked);
 	assert_int_equal(o.head.content_length, 5);
 	assert_memory_equal(o.copy + o.length, "hello", 5);

@@ -39,7 +39,7 @@ static void on_too_long(void *self, size_t limit)
 	buffer_append(&r->seen, S("!"));
 }
 
-static void on_done(void *self)
+static void on_done(void *self, int error)
 {
 	loop_stop(((struct rig *)self)->loop);
 }

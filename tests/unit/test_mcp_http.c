@@ -163,6 +163,10 @@ static void test_sites(void **state)
 		if (answer.status != rows[i].status)
 			fail_msg("%s gave %d", rows[i].lines, answer.status);
 	}
+	post(HOST "Origin: http://evil.example\nOrigin: http://localhost\n",
+		REQUEST("1", "\"method\":\"initialize\",\"params\":{\"protocolVersion\":\"2025-11-25\"}"));
+	assert_int_equal(answer.status, 400);
+	assert_null(strstr(answer.headers, "Mcp-Session-Id: "));
 	ask("GET", "/health", "Host: 127.0.0.1\nOrigin: http://localhost:6274\n", "");
 	assert_non_null(strstr(answer.headers, "Access-Control-Allow-Origin: http://localhost:6274\r\n"));
 	ask("OPTIONS", "/mcp", "Host: 127.0.0.1\nOrigin: http://localhost:6274\n", "");

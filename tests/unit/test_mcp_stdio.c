@@ -32,7 +32,7 @@
 static struct mcp *mcp;
 static bool done;
 
-static void on_done(void *self)
+static void on_done(void *self, int error)
 {
 	done = true;
 }

@@ -111,6 +111,8 @@ static void stop(struct server *s)
 	rmdir(s->folder);
 }
 
+static bool was_sent; /* by the last call */
+
 static enum cs_status call(struct unix_client *c, int64_t wait_ms, size_t ceiling, const char *expected)
 {
 	struct arena arena;
@@ -120,7 +122,7 @@ static enum cs_status call(struct unix_client *c, int64_t wait_ms, size_t ceilin
 	arena_init(&arena, NULL, 0, 1u << 20);
 	buffer_init(&out, ceiling);
 	struct op op = {.arena = &arena, .deadline_ns = clock_mono_ns() + wait_ms * 1000000, .may_wait = true};
-	enum cs_status status = unix_client_call(c, &op, S("/x"), S("{}"), &http, &out, &err);
+	enum cs_status status = unix_client_call(c, &op, S("/x"), S("{}"), &http, &out, &was_sent, &err);
 	if (status == CS_OK) {
 		assert_int_equal(http, 200);
 		assert_true(slice_eq(buffer_slice(&out), slice_cstr(expected)));
@@ -166,6 +168,7 @@ static void refuses_bad_replies(void **state)
 		assert_int_equal(once(replies[i], false, 10000, NULL), CS_UNAVAILABLE);
 	assert_int_equal(once("HTTP/1.1 200 OK\r\nContent-Length: 65\r\n\r\n", false, 10000, NULL), CS_LIMIT_EXCEEDED);
 	assert_int_equal(once(NULL, false, 30, NULL), CS_TIMEOUT);
+	assert_true(was_sent);
 }
 
 static void reuses_and_retries(void **state)
@@ -182,6 +185,7 @@ static void reuses_and_retries(void **state)
 	stop(&s);
 	assert_int_equal(unix_client_new(S("/nonexistent/socket"), &c, NULL), CS_OK);
 	assert_int_equal(call(c, 10000, 64, NULL), CS_UNAVAILABLE);
+	assert_false(was_sent);
 	unix_client_free(c);
 }
 

@@ -1,4 +1,4 @@
-/* Workers and the gate: growth, shrinking, a full queue, the order of kinds, and who gets a place. Threads meet at
+/* Workers: growth, shrinking, a full queue and the order of kinds. Threads meet at
  * semaphores, so no test depends on how long anything takes. */
 #include <errno.h>
 #include <pthread.h>
@@ -6,12 +6,12 @@
 #include <semaphore.h>
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdatomic.h>
 #include <stddef.h>
 
 #include <cmocka.h>
 
 #include "base/metrics.h"
-#include "net/gate.h"
 #include "net/worker.h"
 
 struct held_job {
@@ -202,77 +202,6 @@ static void shrinks_to_its_minimum(void **state)
 	assert_int_equal(ran, 18);
 }
 
-struct gate_user {
-	struct gate *gate;
-	char name, **at;
-	bool bulk;
-	pthread_t thread;
-};
-
-static const struct op patient = {.deadline_ns = OP_NO_DEADLINE, .may_wait = true};
-
-/* The gate is one wide, so whoever is inside writes alone. */
-static void *use_gate(void *arg)
-{
-	struct gate_user *u = arg;
-
-	if (gate_take(u->gate, &patient, u->bulk, NULL) == CS_OK) {
-		*(*u->at)++ = u->name;
-		gate_give(u->gate);
-	}
-	return NULL;
-}
-
-static unsigned waiting(struct gate *g)
-{
-	unsigned count = 0;
-
-	pthread_mutex_lock(&g->lock);
-	for (int kind = 0; kind < 2; kind++)
-		for (struct gate_waiter **at = &g->first[kind]; at != g->last[kind]; at = (struct gate_waiter **)*at)
-			count++; /* `next` is a waiter's first member */
-	pthread_mutex_unlock(&g->lock);
-	return count;
-}
-
-static void the_gate_lets_urgent_ones_first_in_order(void **state)
-{
-	char order[8] = "", *at = order;
-	struct gate gate;
-	struct gate_user users[4] = {{&gate, 'a', &at, true, 0}, {&gate, 'b', &at, true, 0},
-		{&gate, 'c', &at, false, 0}, {&gate, 'd', &at, false, 0}};
-
-	gate_init(&gate, 1);
-	assert_int_equal(gate_take(&gate, &patient, false, NULL), CS_OK);
-	for (unsigned i = 0; i < 4; i++) {
-		pthread_create(&users[i].thread, NULL, use_gate, &users[i]);
-		while (waiting(&gate) <= i)
-			sched_yield();
-	}
-	gate_give(&gate);
-	for (int i = 0; i < 4; i++)
-		pthread_join(users[i].thread, NULL);
-	assert_string_equal(order, "cdab");
-	gate_release(&gate);
-}
-
-static void the_gate_can_be_left(void **state)
-{
-	struct workers *w = make((struct workers_options){.workers_max = 1, .queue_max = 1, .gate_width = 1});
-	atomic_bool cancelled = true;
-	struct op late = {.deadline_ns = clock_mono_ns() + 1000000}, gone = {.deadline_ns = OP_NO_DEADLINE};
-	struct cs_error err;
-
-	gone.cancelled = &cancelled;
-	assert_int_equal(gate_enter(w, &patient, false, NULL), CS_OK);
-	assert_int_equal(gate_enter(w, &late, false, &err), CS_TIMEOUT);
-	assert_int_equal(gate_enter(w, &gone, true, &err), CS_TIMEOUT);
-	gate_leave(w);
-	assert_int_equal(gate_enter(w, &patient, true, NULL), CS_OK);
-	gate_leave(w);
-	workers_free(w);
-}
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -282,8 +211,6 @@ int main(void)
 		cmocka_unit_test(a_full_queue_refuses),
 		cmocka_unit_test(queries_go_before_bulk_in_order),
 		cmocka_unit_test(shrinks_to_its_minimum),
-		cmocka_unit_test(the_gate_lets_urgent_ones_first_in_order),
-		cmocka_unit_test(the_gate_can_be_left),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
