@@ -255,20 +255,24 @@ static void a_replica_all_along_is_looked_at_now_and_then(void **state)
 {
 	struct scene *s = *state;
 	int64_t began_ns = clock_mono_ns();
-	long long connections;
+	long long first, connections;
 
 	open_kv(s);
 	assert_writes(s, "one");
 	demote(&s->before);
-	connections = connections_to(&s->before);
+	first = connections_to(&s->before);
 	for (int i = 0; i < 300; i++) {
 		assert_int_equal(put(s, "two"), CS_STORAGE);
 		assert_reads(s, "one");
 		assert_checks(s);
 	}
-	connections = connections_to(&s->before) - connections;
-	assert_in_range(connections, 1, 1 + (clock_mono_ns() - began_ns) / (REDIS_LOOK_MS * INT64_C(1000000)));
+	connections = connections_to(&s->before);
+	assert_in_range(connections - first, 1, 1 + (clock_mono_ns() - began_ns) / (REDIS_LOOK_MS * INT64_C(1000000)));
+	clock_shift_ms(REDIS_LOOK_MS);
+	assert_int_equal(put(s, "two"), CS_STORAGE);
+	assert_in_range(connections_to(&s->before), connections + 1, connections + 2);
 	assert_int_equal(stats_of(s).created, 1);
+	/* Told once. */
 	assert_int_equal(s->found[REDIS_REPLICA], 1);
 	assert_int_equal(s->found[REDIS_PRIMARY], 0);
 	/* Where it stands, it becomes one. */
@@ -290,9 +294,17 @@ static void where_nobody_writes_the_health_check_notices(void **state)
 	clock_shift_ms(REDIS_LIFETIME_MS);
 	assert_reads(s, "after");
 	assert_int_equal(s->found[REDIS_PRIMARY], 0);
+	assert_checks(s);
+	assert_int_equal(s->found[REDIS_PRIMARY], 1);
+	/* And back again, before another check. */
+	kv_server_say(&s->before, "REPLICAOF", "NO", "ONE");
+	lead_to(s, &s->before);
+	demote(&s->after);
+	clock_shift_ms(2 * REDIS_LIFETIME_MS);
+	assert_reads(s, "before");
 	for (int i = 0; i < 3; i++) {
 		assert_checks(s);
-		assert_int_equal(s->found[REDIS_PRIMARY], 1);
+		assert_int_equal(s->found[REDIS_PRIMARY], 2);
 	}
 }
 
