@@ -59,6 +59,23 @@ static void on_tracking(void *self, bool open, const char *why)
 			log_str("address", redis_kv_shown(b->redis)), log_str("reason", slice_cstr(why)), LOG_END);
 }
 
+/* On the thread of a call that was refused, or of the health checks. */
+static void on_look(void *self, enum redis_role found)
+{
+	const struct backends *b = self;
+
+	if (found != REDIS_REPLICA && b->tracking)
+		tracking_renew(b->tracking);
+	if (found == REDIS_REPLICA)
+		log_write(LOG_WARNING,
+			"agent state is on a read-only replica; writes fail until its address leads to the primary",
+			log_str("address", redis_kv_shown(b->redis)), LOG_END);
+	else if (found == REDIS_PRIMARY)
+		log_write(good_news(b),
+			"the address of agent state leads to a primary again, which is used from now on",
+			log_str("address", redis_kv_shown(b->redis)), LOG_END);
+}
+
 static void add_status(void *self, struct backend_status *status)
 {
 	struct backends *b = self;
@@ -112,7 +129,7 @@ static struct guard_options guard_options_of(struct backends *b, const struct co
 
 enum cs_status backends_open(struct backends *b, const struct config *config, struct cs_error *err)
 {
-	const struct redis_kv_options redis = backends_redis_options(config);
+	struct redis_kv_options redis = backends_redis_options(config);
 	struct guard_options guard;
 	enum cs_status status;
 
@@ -122,6 +139,8 @@ enum cs_status backends_open(struct backends *b, const struct config *config, st
 	if (redis.pool_min > redis.pool_max)
 		return cs_fail(err, CS_VALIDATION, "redis-pool-min (%u) is more than redis-pool-max (%u)",
 			redis.pool_min, redis.pool_max);
+	redis.looked = on_look;
+	redis.self = b;
 	status = redis_kv_new(&redis, &b->redis, err);
 	if (status != CS_OK)
 		return status;

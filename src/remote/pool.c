@@ -26,7 +26,8 @@ struct pool_slot {
 	void *connection;
 	int64_t idle_since_ns;
 	int64_t expires_at_ns; /* INT64_MAX */
-	bool spent;            /* when it was lent: too old */
+	unsigned generation;
+	bool spent; /* when it was lent: too old */
 };
 
 enum outcome { NOTHING_YET, A_CONNECTION, A_PLACE, A_REFUSAL };
@@ -46,6 +47,7 @@ struct pool {
 	struct pool_slot *newest, *oldest; /* idle */
 	struct pool_waiter *first, **last;
 	unsigned open, idle, waiting;
+	unsigned generation; /* pool_renew's calls */
 	bool draining;
 	uint64_t random;
 	atomic_uint_least64_t acquisitions; /* counted without the lock, which every borrow would take for it alone */
@@ -107,9 +109,9 @@ static void idle_take(struct pool *p, struct pool_slot *slot)
 	p->idle--;
 }
 
-static bool is_spent(const struct pool_slot *slot, int64_t now_ns)
+static bool is_spent(const struct pool *p, const struct pool_slot *slot, int64_t now_ns)
 {
-	return now_ns >= slot->expires_at_ns;
+	return now_ns >= slot->expires_at_ns || slot->generation != p->generation;
 }
 
 static struct pool_slot *idle_take_newest(struct pool *p)
@@ -117,7 +119,7 @@ static struct pool_slot *idle_take_newest(struct pool *p)
 	struct pool_slot *slot = p->newest;
 
 	idle_take(p, slot);
-	slot->spent = is_spent(slot, clock_mono_ns());
+	slot->spent = is_spent(p, slot, clock_mono_ns());
 	return slot;
 }
 
@@ -210,12 +212,18 @@ static int64_t expiry(struct pool *p, int64_t now_ns)
 static enum cs_status open_slot(struct pool *p, struct op *op, struct pool_slot **ret_slot, struct cs_error *err)
 {
 	struct pool_slot *slot = calloc(1, sizeof *slot);
-	enum cs_status status =
-		slot ? p->hooks.connect(p->hooks.self, op, &slot->connection, err) : cs_fail_memory(err);
+	unsigned generation;
+	enum cs_status status;
 
+	/* Before it connects: what is renewed meanwhile may be just where this one leads to. */
+	pthread_mutex_lock(&p->lock);
+	generation = p->generation;
+	pthread_mutex_unlock(&p->lock);
+	status = slot ? p->hooks.connect(p->hooks.self, op, &slot->connection, err) : cs_fail_memory(err);
 	pthread_mutex_lock(&p->lock);
 	if (status == CS_OK) {
 		p->stats.created++;
+		slot->generation = generation;
 		slot->idle_since_ns = clock_mono_ns();
 		slot->expires_at_ns = expiry(p, slot->idle_since_ns);
 	} else {
@@ -385,7 +393,7 @@ void pool_release(struct pool *p, struct pool_lease lease, bool reusable)
 	int64_t now_ns = clock_mono_ns();
 
 	pthread_mutex_lock(&p->lock);
-	reusable = reusable && !p->draining && !is_spent(slot, now_ns);
+	reusable = reusable && !p->draining && !is_spent(p, slot, now_ns);
 	if (reusable) {
 		slot->idle_since_ns = now_ns;
 		if (p->first)
@@ -412,7 +420,7 @@ static struct pool_slot *take_surplus(struct pool *p)
 		bool idle_too_long = idle_ns > 0 && left > p->options.min && now_ns - slot->idle_since_ns >= idle_ns;
 
 		newer = slot->newer;
-		if (!idle_too_long && !is_spent(slot, now_ns))
+		if (!idle_too_long && !is_spent(p, slot, now_ns))
 			continue;
 		idle_take(p, slot);
 		slot->older = taken;
@@ -447,6 +455,13 @@ enum cs_status pool_maintain(struct pool *p, struct op *op, struct cs_error *err
 		pool_release(p, (struct pool_lease){.slot = slot}, true);
 	}
 	return CS_OK;
+}
+
+void pool_renew(struct pool *p)
+{
+	pthread_mutex_lock(&p->lock);
+	p->generation++;
+	pthread_mutex_unlock(&p->lock);
 }
 
 /* The lock is held and given back. */

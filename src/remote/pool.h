@@ -12,7 +12,7 @@
  * Age. A connection idle for check_after_idle_ms is asked whether it lives (hooks.check) before it is lent; a dead one is
  * closed and the next taken, which the borrower does not see. One older than lifetime_ms (shortened for each by a random
  * part, at most POOL_JITTER_PERCENT, so that connections opened together are not closed together) is closed instead of
- * lent or kept. pool_maintain, called now and then, closes what has been idle for max_idle_ms down to `min` and opens up to
+ * lent or kept, and so is one opened before the last pool_renew. pool_maintain, called now and then, closes what has been idle for max_idle_ms down to `min` and opens up to
  * `min`. The pool has no thread of its own: borrowing needs none, and whoever looks after the server's health on a period
  * can call pool_maintain in the same breath. So a pool that nobody uses costs nothing.
  *
@@ -83,6 +83,9 @@ void pool_release(struct pool *, struct pool_lease, bool reusable);
 /* Brings idle connections to what they should be. Opening stops at the first failure, which is returned: the caller
  * knows best whether it is news. The op bounds the time it may take. */
 CS_CHECKED enum cs_status pool_maintain(struct pool *, struct op *, struct cs_error *);
+
+/* The connections there are lead to the wrong server: each is closed instead of lent or kept, and others are opened. */
+void pool_renew(struct pool *);
 
 /* From now on nobody gets a connection: waiters are sent away, idle connections closed, those in use closed when they
  * come back. Waits for that until the op's deadline; TIMEOUT says some are still out. May be called again. */

@@ -27,6 +27,7 @@ struct redis_connection {
 	bool broken;
 	bool arrived; /* some of this round trip's bytes left */
 	bool cut;     /* the other end closed or reset it */
+	enum redis_role role;
 	struct buffer out;
 	struct redis_intake in;
 };
@@ -127,6 +128,13 @@ static enum cs_status next_reply(struct redis_connection *c, struct wire_wait wa
 	}
 }
 
+/* LOADING is none of these: it says nothing of what the server will be. */
+static void note_refusal(struct redis_connection *c, const struct redis_reply *reply)
+{
+	if (redis_reply_is(reply, "READONLY") || redis_reply_is(reply, "MASTERDOWN"))
+		c->role = REDIS_REPLICA;
+}
+
 static enum cs_status round_trip(struct redis_connection *c, struct op *op, int64_t timeout_ms,
 	struct redis_reply *replies, size_t count, struct cs_error *err)
 {
@@ -147,8 +155,11 @@ static enum cs_status round_trip(struct redis_connection *c, struct op *op, int6
 	c->arrived = sent > 0;
 	if (result.end != WIRE_OK)
 		status = cut_off(c, result, "writing to", timeout_ms, err);
-	for (size_t i = 0; status == CS_OK && i < count; i++)
+	for (size_t i = 0; status == CS_OK && i < count; i++) {
 		status = next_reply(c, wait, timeout_ms, true, op, &replies[i], &came, err);
+		if (status == CS_OK)
+			note_refusal(c, &replies[i]);
+	}
 	c->broken = status != CS_OK;
 	return status;
 }
@@ -195,6 +206,11 @@ enum cs_status redis_call(struct redis_connection *c, struct op *op, const struc
 bool redis_may_have_arrived(const struct redis_connection *c)
 {
 	return c->arrived;
+}
+
+enum redis_role redis_role(const struct redis_connection *c)
+{
+	return c->role;
 }
 
 bool redis_was_cut(const struct redis_connection *c)
@@ -293,15 +309,30 @@ static bool is_dispensable(const struct redis_reply *hello)
 	       redis_reply_is(hello, "ERR unsupported command") || redis_reply_is(hello, "NOPROTO");
 }
 
-/* HELLO's answer is names and values in turn. A node of a cluster answers PING and takes some of the keys: without this it
- * would be well for one call and useless for the next. */
+/* HELLO's answer is names and values in turn. "" where it says nothing of it. */
+static struct slice told_by(const struct redis_reply *hello, const char *name)
+{
+	for (size_t i = 0; hello->kind == REDIS_ARRAY && i + 1 < hello->count; i += 2)
+		if (slice_is(hello->elements[i].text, name))
+			return hello->elements[i + 1].text;
+	return S("");
+}
+
+/* Whoever is called something else takes writes (an active replica of KeyDB), or says so. */
+static void note_role(struct redis_connection *c, const struct redis_reply *hello)
+{
+	struct slice role = told_by(hello, "role");
+
+	if (role.len > 0)
+		c->role = slice_is(role, "replica") || slice_is(role, "slave") ? REDIS_REPLICA : REDIS_PRIMARY;
+}
+
+/* A node of a cluster answers PING and takes some of the keys: without this it would be well for one call and useless for
+ * the next. */
 static enum cs_status check_mode(const struct redis *r, const struct redis_reply *hello, struct cs_error *err)
 {
-	struct slice mode = S("standalone");
+	struct slice mode = told_by(hello, "mode");
 
-	for (size_t i = 0; hello->kind == REDIS_ARRAY && i + 1 < hello->count; i += 2)
-		if (slice_is(hello->elements[i].text, "mode"))
-			mode = hello->elements[i + 1].text;
 	if (slice_is(mode, "cluster"))
 		return cs_fail(err, CS_UNAVAILABLE, "Redis at %s answers, but " REDIS_CLUSTER_REFUSED, r->url.shown);
 	if (slice_is(mode, "sentinel"))
@@ -327,8 +358,10 @@ static enum cs_status greet(struct redis_connection *c, struct op *op, int64_t t
 			status = redis_reply_error(c->redis, &replies[i], &why);
 	if (status == CS_OK)
 		status = check_mode(c->redis, &replies[asked - 1], &why);
-	if (status == CS_OK)
+	if (status == CS_OK) {
+		note_role(c, &replies[asked - 1]);
 		return CS_OK;
+	}
 	/* Whatever it refused with: no connection can be had, so no command of anybody will be answered. */
 	if (why.status == CS_STORAGE)
 		return cs_fail(err, CS_UNAVAILABLE, "%s", why.text);
@@ -385,11 +418,17 @@ void redis_close(struct redis_connection *c)
 
 enum cs_status redis_ping(struct redis_connection *c, struct op *op, struct cs_error *err)
 {
-	struct slice words[] = {S("PING")};
-	struct redis_reply reply;
-	enum cs_status status = redis_call(c, op, words, 1, &reply, err);
+	const struct slice words[] = {S("PING"), S("HELLO")};
+	struct redis_reply replies[2];
+	size_t asked = c->role == REDIS_ROLE_UNKNOWN ? 1 : 2;
+	enum cs_status status;
 
-	if (status == CS_OK && reply.kind == REDIS_ERROR)
-		status = redis_reply_error(c->redis, &reply, err);
-	return status;
+	for (size_t i = 0; i < asked; i++)
+		redis_ask(c, &words[i], 1);
+	status = redis_answers(c, op, replies, asked, err);
+	if (status != CS_OK)
+		return status;
+	if (asked == 2)
+		note_role(c, &replies[1]);
+	return replies[0].kind == REDIS_ERROR ? redis_reply_error(c->redis, &replies[0], err) : CS_OK;
 }

@@ -46,6 +46,8 @@ struct redis_reply {
 	size_t count;
 };
 
+enum redis_role { REDIS_ROLE_UNKNOWN, REDIS_PRIMARY, REDIS_REPLICA };
+
 struct redis_options {
 	struct slice url;           /* remote/redis_url.h */
 	struct slice password;      /* used where the URL has none; empty: none */
@@ -69,6 +71,9 @@ CS_CHECKED enum cs_status redis_connect(
 void redis_close(struct redis_connection *);
 const struct redis *redis_of(const struct redis_connection *);
 bool redis_is_broken(const struct redis_connection *);
+/* What the server said last that it is: in its answer to the greeting or to redis_ping, or by a refusal that only a replica
+ * gives (READONLY, MASTERDOWN). UNKNOWN where it was never said: what answers does not know HELLO, as some proxies. */
+enum redis_role redis_role(const struct redis_connection *);
 /* No reply is owed and none came unasked; sees an end that the kernel knows of without asking the server. */
 bool redis_is_quiet(const struct redis_connection *);
 
@@ -99,7 +104,7 @@ CS_CHECKED enum cs_status redis_receive(
 /* For wire_is_quiet, from any thread: has anything come that redis_receive did not take yet? */
 int redis_socket(const struct redis_connection *);
 
-/* PING. */
+/* PING, with HELLO behind it where that was answered before: redis_role is then as of now. */
 CS_CHECKED enum cs_status redis_ping(struct redis_connection *, struct op *, struct cs_error *);
 
 /* The status of an error reply, with a message that says who refused, why, and what to do. */

@@ -4,6 +4,8 @@
 
 #include "remote/redis_kv_parts.h"
 
+#define NS_PER_MS INT64_C(1000000)
+
 static const struct slice agent_start = SLICE_INIT("agent:");
 static const struct slice mark_end = SLICE_INIT("}:version");
 
@@ -65,8 +67,14 @@ enum cs_status redis_kv_new(const struct redis_kv_options *o, struct redis_kv **
 		.command_timeout_ms = or_default(o->command_timeout_ms, REDIS_COMMAND_TIMEOUT_MS),
 	};
 	struct redis_kv *kv = calloc(1, sizeof *kv);
-	enum cs_status status = kv ? redis_new(&options, &kv->redis, err) : cs_fail_memory(err);
+	enum cs_status status;
 
+	if (!kv)
+		return cs_fail_memory(err);
+	kv->looked = o->looked;
+	kv->self = o->self;
+	pthread_mutex_init(&kv->looking, NULL);
+	status = redis_new(&options, &kv->redis, err);
 	if (status == CS_OK)
 		status = make_pool(kv, o, err);
 	if (status == CS_OK)
@@ -81,7 +89,9 @@ void redis_kv_free(struct redis_kv *kv)
 	if (!kv)
 		return;
 	pool_free(kv->pool);
+	redis_close(kv->watch);
 	redis_free(kv->redis);
+	pthread_mutex_destroy(&kv->looking);
 	free(kv);
 }
 
@@ -149,15 +159,64 @@ static enum cs_status tell_effect(bool may_have_run, const struct cs_error *why,
 	return why->status;
 }
 
+static void close_watch(struct redis_kv *kv)
+{
+	redis_close(kv->watch);
+	kv->watch = NULL;
+}
+
+/* Where does the name lead to now? Holds the lock. */
+static void look(struct redis_kv *kv, struct op *op)
+{
+	struct redis_connection *c;
+	enum cs_status status = redis_connect(kv->redis, op, &c, NULL);
+	enum redis_role found;
+	bool news;
+
+	/* From its end: those who waited for a look that took long do not look again one after the other. */
+	kv->next_look_ns = clock_mono_ns() + REDIS_LOOK_MS * NS_PER_MS;
+	if (status != CS_OK)
+		return;
+	found = redis_role(c);
+	news = found != REDIS_REPLICA || kv->found != REDIS_REPLICA;
+	kv->found = found;
+	if (found == REDIS_REPLICA) {
+		redis_close(c);
+	} else {
+		close_watch(kv);
+		kv->watch = c;
+		/* In this order: who reads the new count borrows a new connection. */
+		pool_renew(kv->pool);
+		atomic_fetch_add(&kv->moves, 1);
+	}
+	if (news && kv->looked)
+		kv->looked(kv->self, found);
+}
+
+/* Whether all connections were made anew since `moves` was read. One caller looks; those who met the same wait for what it
+ * finds. */
+static bool has_moved(struct redis_kv *kv, struct op *op, unsigned moves)
+{
+	bool moved;
+
+	pthread_mutex_lock(&kv->looking);
+	if (atomic_load(&kv->moves) == moves && clock_mono_ns() >= kv->next_look_ns)
+		look(kv, op);
+	moved = atomic_load(&kv->moves) != moves;
+	pthread_mutex_unlock(&kv->looking);
+	return moved;
+}
+
 enum cs_status redis_visit(struct redis_kv *kv, struct op *op, struct redis_visit *visit, struct cs_error *err)
 {
-	bool careful = visit->writes, may_have_run = false;
+	bool careful = visit->writes, may_have_run = false, moved = false;
 	struct cs_error why = {.status = CS_OK};
 	enum cs_status status;
 
 	for (;;) {
+		unsigned moves = atomic_load(&kv->moves);
 		struct pool_lease lease;
-		bool broken, stale;
+		bool broken, stale, replica;
 
 		status = careful ? acquire_quiet(kv, op, &lease, &why) : pool_acquire(kv->pool, op, &lease, &why);
 		if (status != CS_OK)
@@ -166,10 +225,14 @@ enum cs_status redis_visit(struct redis_kv *kv, struct op *op, struct redis_visi
 		broken = redis_is_broken(lease.connection);
 		stale = broken && !lease.fresh && redis_was_cut(lease.connection);
 		may_have_run = broken && redis_may_have_arrived(lease.connection);
+		replica = !broken && redis_role(lease.connection) == REDIS_REPLICA;
 		pool_release(kv->pool, lease, !broken);
-		if (status != CS_UNAVAILABLE || !stale || careful)
+		if (status == CS_UNAVAILABLE && stale && !careful)
+			careful = true;
+		else if (status != CS_OK && replica && !moved && has_moved(kv, op, moves))
+			moved = true;
+		else
 			break;
-		careful = true;
 	}
 	if (status == CS_OK)
 		return status;
@@ -180,17 +243,23 @@ enum cs_status redis_visit(struct redis_kv *kv, struct op *op, struct redis_visi
 	return status;
 }
 
-static enum cs_status run_ping(
-	struct redis_visit *visit, struct redis_connection *c, struct op *op, struct cs_error *err)
-{
-	return redis_ping(c, op, err);
-}
-
 enum cs_status redis_kv_ping(struct redis_kv *kv, struct op *op, struct cs_error *err)
 {
-	struct redis_visit visit = {.run = run_ping};
+	enum cs_status status = CS_OK;
 
-	return redis_visit(kv, op, &visit, err);
+	pthread_mutex_lock(&kv->looking);
+	if (kv->watch && !redis_is_quiet(kv->watch))
+		close_watch(kv);
+	if (!kv->watch)
+		status = redis_connect(kv->redis, op, &kv->watch, err);
+	if (status == CS_OK)
+		status = redis_ping(kv->watch, op, err);
+	if (kv->watch && redis_is_broken(kv->watch))
+		close_watch(kv);
+	else if (kv->watch && redis_role(kv->watch) == REDIS_REPLICA && clock_mono_ns() >= kv->next_look_ns)
+		look(kv, op);
+	pthread_mutex_unlock(&kv->looking);
+	return status;
 }
 
 /* Names. */

@@ -23,7 +23,13 @@
  * (agent, prefix), at most REDIS_LIST_BYTES_MAX. Keys there that no tool could name are left out.
  *
  * After a failed write the message says what is known: that nothing was written, or that it is not known whether it was.
- * Reads are repeated once when a connection that had lain idle turns out to be dead; writes never are.
+ * Reads are repeated once when a connection that had lain idle turns out to be dead; writes only when refused:
+ *
+ * Failover by name. When a server says that it is a replica (READONLY, MASTERDOWN; to redis_kv_ping also by its role), one
+ * connection looks where the name in the URL leads to now, once in REDIS_LOOK_MS at most. Only where that is no replica are
+ * the pool's connections made anew, and a call that was refused so is made once more, writes too: whoever refuses has
+ * written nothing. Calls that are refused meanwhile wait for what the look finds, at most the time-outs of connecting and of
+ * a command. So a server that is a replica all along costs a connection a second, and its reads go on.
  *
  * ACL: `~agent:* ~{agent:*}:version +get +set +del +incrby +pttl +pexpiretime +scan +eval +evalsha +ping +select +hello`. Evicting policies may drop a mark before its value; noeviction is advised.
  *
@@ -48,6 +54,8 @@
 #define REDIS_COMMAND_TIMEOUT_MS 5000
 #define REDIS_CHECK_AFTER_MS     30000 /* a connection idle for so long is asked PING before it is lent */
 
+#define REDIS_LOOK_MS            1000
+
 struct redis_kv;
 
 struct redis_kv_options {
@@ -61,6 +69,11 @@ struct redis_kv_options {
 	int64_t connect_timeout_ms;
 	int64_t command_timeout_ms;
 	struct metric_series *wait_time; /* remote/pool.h */
+	/* Told what the look found, on the thread of the call that made it: REDIS_REPLICA once in a row; anything else each
+	 * time, when the pool is renewed and whoever keeps a connection to the server should do the same. NULL: nobody is
+	 * told. */
+	void (*looked)(void *self, enum redis_role found);
+	void *self;
 };
 
 /* Copies everything, connects to nothing. Errors: VALIDATION. */
@@ -70,11 +83,11 @@ void redis_kv_free(struct redis_kv *);
 
 struct kv_port redis_kv_port(struct redis_kv *);
 
-/* Is the server there and willing? One PING over the pool; may open a connection. */
+/* Is the server there and willing, and a replica by now? One PING, on a connection kept for it. */
 CS_CHECKED enum cs_status redis_kv_ping(struct redis_kv *, struct op *, struct cs_error *);
 /* For the thread that looks after health: closes what has been idle too long, opens what is missing (pool_maintain). */
 CS_CHECKED enum cs_status redis_kv_maintain(struct redis_kv *, struct op *, struct cs_error *);
-/* Closes what is idle and waits for what is lent, until the op's deadline; every later call is UNAVAILABLE. */
+/* Closes what is idle and waits for what is lent, until the op's deadline; every later call of the port is UNAVAILABLE. */
 CS_CHECKED enum cs_status redis_kv_drain(struct redis_kv *, struct op *, struct cs_error *);
 void redis_kv_pool_stats(struct redis_kv *, struct pool_stats *ret_stats);
 /* The address without secrets. Lives as long as the kv. */

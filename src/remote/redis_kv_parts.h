@@ -2,6 +2,9 @@
 #ifndef CS_REMOTE_REDIS_KV_PARTS_H
 #define CS_REMOTE_REDIS_KV_PARTS_H
 
+#include <pthread.h>
+#include <stdatomic.h>
+
 #include "remote/redis_kv.h"
 #include "remote/redis_script.h"
 
@@ -11,6 +14,16 @@
 struct redis_kv {
 	struct redis *redis;
 	struct pool *pool;
+	void (*looked)(void *self, enum redis_role found);
+	void *self;
+	atomic_uint moves; /* how often all connections were made anew */
+	pthread_mutex_t looking;
+	/* All below with `looking`. */
+	int64_t next_look_ns;
+	enum redis_role found; /* by the last look */
+	/* The connection of redis_kv_ping, or NULL. It stays where it was opened, before the pool's: those come and go, and a
+	 * new one would hide what the others' server has become. */
+	struct redis_connection *watch;
 };
 
 /* The two names of a value, in storage of their own: they cost no memory of the op. */
@@ -28,11 +41,12 @@ CS_CHECKED enum cs_status redis_check_agent(const struct kv_key *, struct cs_err
 /* One visit to the server: what to do with a connection, and what it needs. */
 struct redis_visit {
 	enum cs_status (*run)(struct redis_visit *, struct redis_connection *, struct op *, struct cs_error *);
-	bool writes; /* never repeated, and a failure says what is known of its effect */
+	bool writes; /* not repeated unless refused, and a failure says what is known of its effect */
 };
 
 /* Borrows a connection and runs the visit on it. A read is run again on a better connection when the one it had was cut
- * off after lying idle; a write gets one that is known to be quiet. */
+ * off after lying idle; a write gets one that is known to be quiet. What a replica refused is run again where the name
+ * leads to another server by now. */
 CS_CHECKED enum cs_status redis_visit(struct redis_kv *, struct op *, struct redis_visit *, struct cs_error *);
 
 /* Asks for a value; one reply, for redis_read_answer. */

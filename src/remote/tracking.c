@@ -25,10 +25,11 @@ struct tracking {
 	pthread_mutex_t lock;
 	pthread_cond_t stopping;
 	atomic_bool stop;
-	bool told;       /* the changed function was called at least once */
-	bool open;       /* what it was told last */
-	int64_t beat_ns; /* when the last PING was sent */
-	bool awaiting;   /* its answer */
+	atomic_bool moved; /* the connection there is, or is being made, leads to the wrong server */
+	bool told;         /* the changed function was called at least once */
+	bool open;         /* what it was told last */
+	int64_t beat_ns;   /* when the last PING was sent */
+	bool awaiting;     /* its answer */
 	/* Low half: 1 + the socket while nothing taken from it is being worked on, else 0. High half: turns, so that who
 	 * finds the same word twice knows that nothing was between, and that the socket was ours. */
 	atomic_uint_least64_t ear;
@@ -67,7 +68,8 @@ static bool has_told_all(void *self)
 
 	atomic_fetch_add(&t->looking, 1);
 	ear = atomic_load(&t->ear);
-	all = ear % EAR_TURN != 0 && wire_is_quiet((int)(ear % EAR_TURN) - 1) && atomic_load(&t->ear) == ear;
+	all = !atomic_load(&t->moved) && ear % EAR_TURN != 0 && wire_is_quiet((int)(ear % EAR_TURN) - 1) &&
+	      atomic_load(&t->ear) == ear;
 	atomic_fetch_sub(&t->looking, 1);
 	return all;
 }
@@ -175,7 +177,7 @@ static enum cs_status listen_on(struct tracking *t, struct redis_connection *c, 
 {
 	enum cs_status status = CS_OK;
 
-	while (status == CS_OK && !atomic_load(&t->stop)) {
+	while (status == CS_OK && !atomic_load(&t->stop) && !atomic_load(&t->moved)) {
 		int64_t next_ms = t->awaiting ? TRACKING_LEASE_MS : TRACKING_BEAT_MS;
 		bool came = false;
 
@@ -185,6 +187,9 @@ static enum cs_status listen_on(struct tracking *t, struct redis_connection *c, 
 		if (status == CS_OK && clock_mono_ns() >= t->beat_ns + TRACKING_BEAT_MS * NS_PER_MS)
 			status = beat(t, c, err);
 	}
+	if (status == CS_OK && atomic_load(&t->moved))
+		status = cs_fail(err, CS_UNAVAILABLE, "Redis at " SLICE_FMT " is another server by now",
+			SLICE_ARG(redis_shown(t->options.client)));
 	return status;
 }
 
@@ -194,6 +199,7 @@ static enum cs_status track(struct tracking *t, struct cs_error *err)
 	enum cs_status status;
 
 	arena_reset(&t->arena);
+	atomic_store(&t->moved, false);
 	status = redis_connect(t->options.client, &t->op, &c, err);
 	if (status != CS_OK)
 		return status;
@@ -269,6 +275,11 @@ enum cs_status tracking_new(
 	pthread_setname_np(t->thread, "tracking");
 	*ret_tracking = t;
 	return CS_OK;
+}
+
+void tracking_renew(struct tracking *t)
+{
+	atomic_store(&t->moved, true);
 }
 
 void tracking_free(struct tracking *t)

@@ -25,7 +25,7 @@
  * host a message is late by as much as the network delays it more than the answer to the writer; no cache without a round
  * trip for each read can do better.
  *
- * Threads: new and free from one. */
+ * Threads: new and free from one; renew from any. */
 #ifndef CS_REMOTE_TRACKING_H
 #define CS_REMOTE_TRACKING_H
 
@@ -51,6 +51,9 @@ struct tracking_options {
  * port is running when it starts or ends. */
 CS_CHECKED enum cs_status tracking_new(
 	const struct tracking_options *, struct tracking **ret_tracking, struct cs_error *);
+/* The server's name leads to another by now: from here on nothing is served from the cache, until the listener has
+ * connected anew, which it does by its next beat. */
+void tracking_renew(struct tracking *);
 /* Closes the cache. Takes NULL. */
 void tracking_free(struct tracking *);
 

@@ -7,6 +7,7 @@ import contextlib
 import functools
 import http.client
 import json
+import os
 import re
 import signal
 import socket
@@ -22,6 +23,8 @@ DOWN = "a server cannot be used"
 UP = "a server can be used again"
 CACHED = "agent state is cached"
 UNCACHED = "agent state is not cached"
+MOVED = "leads to a primary again"
+REPLICA = "is on a read-only replica"
 
 
 @contextlib.contextmanager
@@ -364,7 +367,44 @@ def replica():
             equal(content_of(server, "k"), "from the primary")
             redis.call("REPLICAOF", "NO", "ONE")
             equal(write(server, "k", "v")[0], 200)
-            equal(count(server, DOWN), 0)
+            equal((count(server, DOWN), count(server, REPLICA)), (0, 1))
+
+
+def failover():
+    """when the address leads to a new primary and the old one lives on as a replica, calls and cache follow, with and without a write"""
+    with directory() as place:
+        name = os.path.join(place, "name")
+
+        def replaces(old, new):
+            new.call("REPLICAOF", "127.0.0.1", old.port)
+            until(lambda: "master_link_status:up" in new.call("INFO", "replication"), True, "replication")
+            new.call("REPLICAOF", "NO", "ONE")
+            os.symlink(os.path.join(new.path, "socket"), name + ".new")
+            os.replace(name + ".new", name)
+            old.call("REPLICAOF", "127.0.0.1", new.port)
+
+        flags = ("--unixsocket", "socket", "--repl-diskless-sync-delay", "0")
+        with Redis(*flags) as one, Redis(*flags) as two:
+            os.symlink(os.path.join(one.path, "socket"), name)
+            with serving(f"unix://{name}") as server:
+                until_said(server, CACHED, 1)
+                equal(write(server, "k", "1")[0], 200)
+                until_hit(server, "k")
+                replaces(one, two)
+                equal(write(server, "k", "2")[0], 200)
+                equal(two.call("GET", "agent:a:state:k"), "2")
+                until_said(server, CACHED, 2)
+                for n in range(50):
+                    two.call("SET", "agent:a:state:k", n)
+                    equal(content_of(server, "k"), str(n))
+                until_hit(server, "k")
+                replaces(two, one)
+                until_said(server, MOVED, 2)
+                one.call("SET", "agent:a:state:k", "back")
+                equal(content_of(server, "k"), "back")
+                until_said(server, CACHED, 3)
+                equal([count(server, line) for line in (MOVED, UNCACHED, REPLICA, DOWN)], [2, 2, 0, 0])
+                until(lambda: (len(one.clients()) > 0, two.clients()), (True, []), "nobody stays")
 
 
 def script_flush():
@@ -533,13 +573,13 @@ def pool():
         for thread in threads:
             thread.join(WAIT_S)
         equal(statuses, [200] * clients * each)
-        equal(most <= 50, True, f"{most} connections")
+        equal(most <= 51, True, f"{most} connections, one of them for health checks")
         told = json.loads(fetch(server, "/health/detailed")[1])["backends"][0]["pool"]
         equal((told["min"], told["max"], told["waiting"]), (5, 50, 0))
         equal(told["wait_ms_max"] < 5000, True, told)
         waits = metric(server, 'mcp_pool_wait_seconds_count{backend="redis"}')
         equal((waits > 0) == (told["wait_ms_max"] > 0), True, f"{waits} waits, {told}")
-        until(lambda: len(redis.clients()), 5, "idle connections are closed")
+        until(lambda: len(redis.clients()), 6, "idle connections are closed")
         until(lambda: metric(server, 'mcp_pool_connections{backend="redis",state="idle"}'), 5.0, "the gauge follows")
 
 
@@ -628,5 +668,5 @@ def doctor():
 
 
 if __name__ == "__main__":
-    run(same, killed, paused, out_of_memory, wrong_password, wrong_port, cluster, replica, script_flush, dead_at_start, coherence,
+    run(same, killed, paused, out_of_memory, wrong_password, wrong_port, cluster, replica, failover, script_flush, dead_at_start, coherence,
         listener_killed, listening_on, expiry, on_valkey, pool, forwarders, settings, doctor)

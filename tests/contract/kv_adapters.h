@@ -54,16 +54,19 @@ static inline enum cs_status kv_server_words(
 		reply_;                                                                                                \
 	})
 
+static inline void kv_server_stop(struct kv_server *s)
+{
+	redis_close(s->connection);
+	redis_free(s->redis);
+	arena_release(&s->arena);
+	redis_server_stop(&s->server);
+	*s = (struct kv_server){0};
+}
+
 static inline void kv_server_stop_both(void)
 {
-	struct kv_server *servers[] = {&the_redis, &the_valkey};
-
-	for (size_t i = 0; i < 2; i++) {
-		redis_close(servers[i]->connection);
-		redis_free(servers[i]->redis);
-		arena_release(&servers[i]->arena);
-		redis_server_stop(&servers[i]->server);
-	}
+	kv_server_stop(&the_redis);
+	kv_server_stop(&the_valkey);
 }
 
 static inline void kv_server_connect(struct kv_server *s)

@@ -436,18 +436,21 @@ static void an_idle_pool_keeps_min_connections(void **state)
 	struct fixture *f = *state;
 	struct redis_kv_options options = {.pool_min = 5, .pool_max = 50, .max_idle_ms = 60000};
 	struct redis_kv *kv = kv_of(f, "", "", options);
+	struct kv_port port = redis_kv_port(kv);
+	struct kv_write w = write_of("");
 	struct pool_stats stats;
+	struct kv_entry entry;
 
 	assert_ok(f, redis_kv_maintain(kv, &f->op, &f->err));
 	redis_kv_pool_stats(kv, &stats);
 	assert_int_equal(stats.idle, 5);
 	clock_shift_ms(3600000);
 	assert_ok(f, redis_kv_maintain(kv, &f->op, &f->err));
-	assert_ok(f, redis_kv_ping(kv, &f->op, &f->err));
+	assert_int_equal(port.get(port.self, &f->op, &w.key, &entry, &f->err), CS_KEY_NOT_FOUND);
 	redis_kv_pool_stats(kv, &stats);
 	assert_int_equal(stats.size, 5);
 	assert_ok(f, redis_kv_drain(kv, &f->op, &f->err));
-	assert_int_equal(redis_kv_ping(kv, &f->op, &f->err), CS_UNAVAILABLE);
+	assert_int_equal(port.get(port.self, &f->op, &w.key, &entry, &f->err), CS_UNAVAILABLE);
 	redis_kv_free(kv);
 	clock_shift_ms(0);
 }

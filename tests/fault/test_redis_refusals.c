@@ -1,5 +1,5 @@
 /* What a server says no with, to a command or to the greeting, and what is said of it: the right status, what to do, and
- * whether anything was written. */
+ * whether anything was written. What only a replica refuses with is in test_redis_failover.c. */
 #include "redis_wire.h"
 
 static void serve_refusal(struct fake_redis *fake, int fd, int number)
@@ -25,7 +25,6 @@ static void refusals_are_told_with_what_to_do_and_break_nothing(void **state)
 			"AUTH"},
 		{"-LOADING Redis is loading the dataset in memory\r\n", CS_UNAVAILABLE, "loading"},
 		{"-BUSY Redis is busy running a script.\r\n", CS_UNAVAILABLE, "script"},
-		{"-MASTERDOWN Link with MASTER is down\r\n", CS_UNAVAILABLE, "replica"},
 		{"-ERR max number of clients reached\r\n", CS_UNAVAILABLE, "maxclients"},
 		{"-MOVED 3999 127.0.0.1:6381\r\n", CS_UNAVAILABLE, "Redis Cluster"},
 		{"-ASK 3999 127.0.0.1:6381\r\n", CS_UNAVAILABLE, "Redis Cluster"},
@@ -34,7 +33,6 @@ static void refusals_are_told_with_what_to_do_and_break_nothing(void **state)
 			"protected mode"},
 		{"-ERR SELECT is not allowed in cluster mode\r\n", CS_UNAVAILABLE, "Redis Cluster"},
 		{"-NOPERM this user has no permissions to run the 'evalsha' command\r\n", CS_STORAGE, "'evalsha'"},
-		{"-READONLY You can't write against a read only replica.\r\n", CS_STORAGE, "primary"},
 		{"-OOM command not allowed when used memory > 'maxmemory'.\r\n", CS_STORAGE, "out of memory"},
 		{"-MISCONF Redis is configured to save RDB snapshots\r\n", CS_STORAGE, "refuses writes"},
 		{"-NOREPLICAS Not enough good replicas to write.\r\n", CS_STORAGE, "replicas"},

@@ -18,6 +18,7 @@ struct fake {
 	atomic_int opened, closed, checked;
 	atomic_bool refuses; /* connect fails */
 	atomic_bool dead;    /* check fails */
+	struct pool *renews; /* is renewed while connect is under way, or NULL */
 };
 
 struct fixture {
@@ -37,6 +38,8 @@ static enum cs_status fake_connect(void *self, struct op *op, void **ret_connect
 	connection = malloc(sizeof *connection);
 	assert_non_null(connection);
 	*connection = ++fake->opened;
+	if (fake->renews)
+		pool_renew(fake->renews);
 	*ret_connection = connection;
 	return CS_OK;
 }
@@ -374,6 +377,34 @@ static void a_connection_ends_with_its_lifetime_less_some_jitter(void **state)
 	pool_release(f->pool, leases[0], true);
 }
 
+static void what_was_opened_before_a_renewal_is_not_lent_again(void **state)
+{
+	struct fixture *f = *state;
+	struct pool_lease lease;
+
+	open_pool(f, (struct pool_options){.max = 3});
+	lease = take(f);
+	pool_release(f->pool, take(f), true);
+	pool_renew(f->pool);
+	pool_release(f->pool, lease, true);
+	assert_int_equal(f->fake.closed, 1);
+	lease = take(f);
+	assert_true(lease.fresh);
+	assert_int_equal(number_of(lease), 3);
+	assert_int_equal(f->fake.closed, 2);
+	pool_release(f->pool, lease, true);
+	lease = take(f);
+	assert_int_equal(number_of(lease), 3);
+	pool_release(f->pool, lease, true);
+	pool_renew(f->pool);
+	assert_int_equal(pool_maintain(f->pool, &f->op, &f->err), CS_OK);
+	assert_int_equal(stats_of(f).size, 0);
+	/* Whether it led there before or behind the renewal, nobody knows. */
+	f->fake.renews = f->pool;
+	pool_release(f->pool, take(f), true);
+	assert_int_equal(stats_of(f).size, 0);
+}
+
 static void an_idle_pool_comes_to_have_exactly_min(void **state)
 {
 	struct fixture *f = *state;
@@ -501,6 +532,7 @@ int main(void)
 		POOL_TEST(waiting_ends_at_the_deadline_the_timeout_or_the_cancellation),
 		POOL_TEST(an_idle_connection_is_asked_whether_it_lives),
 		POOL_TEST(a_connection_ends_with_its_lifetime_less_some_jitter),
+		POOL_TEST(what_was_opened_before_a_renewal_is_not_lent_again),
 		POOL_TEST(an_idle_pool_comes_to_have_exactly_min),
 		POOL_TEST(draining_sends_waiters_away_and_waits_for_what_is_lent),
 		POOL_TEST(a_crowd_never_has_more_than_max),
