@@ -6,7 +6,7 @@
  * place and opens one itself: a server that is back is noticed by the first who needs it.
  *
  * Every place that is given away wakes exactly the waiter it was given to. Cancellation is only a flag in the op, so a
- * waiter looks at it every LOOK_MS, as at the gate (net/gate.c).
+ * waiter looks at it every LOOK_MS.
  *
  * Idle connections form a list, last used first: lending takes the head, age is at the tail. */
 #include "remote/pool.h"
