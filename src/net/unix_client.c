@@ -29,7 +29,7 @@ struct unix_client {
 /* One try: a connection and what has been read of its reply. */
 struct exchange {
 	int fd;
-	bool sent;     /* at least one byte of the request, on this try or the one before */
+	bool sent;     /* the peer may have read the whole request */
 	bool answered; /* at least one byte of the reply came */
 	size_t have;
 	struct http_reply reply;
@@ -169,13 +169,15 @@ static enum cs_status open_connection(
 	return status;
 }
 
-/* A peer that closed may have answered before it did, so a broken pipe is no error here: reading tells. */
-static enum cs_status send_all(struct exchange *e, const struct op *op, struct slice bytes, struct cs_error *err)
+/* A peer that closed may have answered before it did, so a broken pipe is no error here: reading tells. *ret_whole: all
+ * bytes are on their way. */
+static enum cs_status send_all(
+	struct exchange *e, const struct op *op, struct slice bytes, bool *ret_whole, struct cs_error *err)
 {
+	*ret_whole = false;
 	while (bytes.len > 0) {
 		ssize_t sent = send(e->fd, bytes.ptr, bytes.len, MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (sent >= 0) {
-			e->sent = true;
 			bytes = slice_from(bytes, (size_t)sent);
 			continue;
 		}
@@ -187,10 +189,12 @@ static enum cs_status send_all(struct exchange *e, const struct op *op, struct s
 		if (status != CS_OK)
 			return status;
 	}
+	*ret_whole = true;
 	return CS_OK;
 }
 
-/* Reads what is there, behind what `in` holds. *ret_end: the peer closed. */
+/* Reads what is there, behind what `in` holds. *ret_end: the peer closed. A Unix socket that is closed, by its owner's
+ * death too, with bytes in it that nobody read resets the connection (unix(7)): then the request was not read whole. */
 static enum cs_status receive(struct exchange *e, const struct op *op, bool *ret_end, struct cs_error *err)
 {
 	for (;;) {
@@ -204,6 +208,7 @@ static enum cs_status receive(struct exchange *e, const struct op *op, bool *ret
 		}
 		if (got >= 0 || errno == ECONNRESET) {
 			*ret_end = got <= 0;
+			e->sent = e->sent && got >= 0;
 			return CS_OK;
 		}
 		if (errno != EAGAIN && errno != EINTR)
@@ -297,10 +302,12 @@ static enum cs_status read_body(struct exchange *e, const struct op *op, struct 
 static enum cs_status talk(struct unix_client *c, struct exchange *e, const struct op *op, struct slice head,
 	struct slice body, struct buffer *out, struct cs_error *err)
 {
+	bool whole = false;
 	buffer_clear(out);
-	enum cs_status status = send_all(e, op, head, err);
-	if (status == CS_OK)
-		status = send_all(e, op, body, err);
+	enum cs_status status = send_all(e, op, head, &whole, err);
+	if (status == CS_OK && whole)
+		status = send_all(e, op, body, &whole, err);
+	e->sent = whole;
 	if (status == CS_OK)
 		status = read_head(e, op, err);
 	if (status == CS_OK)
@@ -343,7 +350,7 @@ enum cs_status unix_client_call(struct unix_client *c, struct op *op, struct sli
 	struct exchange e;
 	bool unused;
 	sent = sent ? sent : &unused;
-	*sent = e.sent = false;
+	*sent = false;
 	if (!op->may_wait)
 		return cs_fail(err, CS_WOULD_WAIT, "asking the owner waits");
 	enum cs_status status = make_head(op, path, body.len, &head, err);
@@ -357,12 +364,12 @@ enum cs_status unix_client_call(struct unix_client *c, struct op *op, struct sli
 		if (status != CS_OK)
 			return status;
 		e.have = 0;
-		e.answered = false;
+		e.answered = e.sent = false;
 		status = talk(c, &e, op, head, body, out, err);
 		*sent = e.sent;
 		if (status == CS_OK)
 			*ret_status = e.reply.status;
-		if (status != CS_UNAVAILABLE || !reused || e.answered)
+		if (status != CS_UNAVAILABLE || !reused || e.answered || e.sent)
 			return status;
 		reused = false;
 		status = CS_OK;

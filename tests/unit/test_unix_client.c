@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include <cmocka.h>
+#include <poll.h>
 #include <pthread.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -17,6 +18,8 @@
 #include "net/unix_client.h"
 
 #define OK_REPLY "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+
+static const char deaf[] = "waits for a request and does not read it";
 
 /* One request and what is sent for it; NULL sends nothing. `last`: the connection is closed behind it. */
 struct step {
@@ -57,7 +60,10 @@ static void *serve(void *arg)
 		const struct step *step = &s->steps[i];
 		if (fd < 0)
 			fd = accept(s->fd, NULL, NULL);
-		if (step->reply && read_request(fd)) {
+		if (step->reply == deaf) {
+			struct pollfd request = {.fd = fd, .events = POLLIN};
+			poll(&request, 1, -1);
+		} else if (step->reply && read_request(fd)) {
 			size_t len = strlen(step->reply), piece = step->split ? 1 : len;
 			for (size_t at = 0; at < len; at += piece)
 				if (send(fd, step->reply + at, piece, MSG_NOSIGNAL) < 0)
@@ -189,12 +195,36 @@ static void reuses_and_retries(void **state)
 	unix_client_free(c);
 }
 
+/* A write must not be done twice: only what was not read whole is sent again. */
+static void what_may_have_been_done_is_not_sent_again(void **state)
+{
+	const struct step unread[] = {{OK_REPLY, false, false}, {deaf, false, true}, {OK_REPLY, false, true}};
+	const struct step silent[] = {{OK_REPLY, false, false}, {"", false, true}, {OK_REPLY, false, true}};
+	struct server s;
+	struct unix_client *c;
+	start(&s, unread, 3, false);
+	assert_int_equal(unix_client_new(slice_cstr(s.path), &c, NULL), CS_OK);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(call(c, 10000, 64, "hello"), CS_OK);
+	unix_client_free(c);
+	stop(&s);
+	start(&s, silent, 3, false);
+	assert_int_equal(unix_client_new(slice_cstr(s.path), &c, NULL), CS_OK);
+	assert_int_equal(call(c, 10000, 64, "hello"), CS_OK);
+	assert_int_equal(call(c, 10000, 64, NULL), CS_UNAVAILABLE);
+	assert_true(was_sent);
+	assert_int_equal(call(c, 10000, 64, "hello"), CS_OK);
+	unix_client_free(c);
+	stop(&s);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(reads_replies),
 		cmocka_unit_test(refuses_bad_replies),
 		cmocka_unit_test(reuses_and_retries),
+		cmocka_unit_test(what_may_have_been_done_is_not_sent_again),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
