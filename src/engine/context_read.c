@@ -113,29 +113,62 @@ static enum cs_status load(struct sql *sql, sqlite3_stmt *stmt, struct arena *ar
 	return status;
 }
 
-enum cs_status context_get(void *self, struct op *op, const struct slice *ids, size_t count, bool with_relations,
-	struct context **ret_contexts, size_t *ret_count, struct cs_error *err)
+#define GET "SELECT " COLUMNS " FROM contexts c JOIN documents d ON d.row = c.row WHERE c.id = ?1 AND c.hidden = 0"
+
+/* Kept by the connection where there is no filter; else the caller's to finalise. */
+static enum cs_status prepare_get(struct sql *sql, struct arena *arena, const struct filter *filter,
+	sqlite3_stmt **ret_stmt, struct cs_error *err)
 {
-	static const char text[] =
-		"SELECT " COLUMNS " FROM contexts c JOIN documents d ON d.row = c.row WHERE c.id = ?1 AND c.hidden = 0";
-	struct engine *engine = self;
-	struct sql *sql;
+	static const char all[] = GET;
+	struct slice text;
+
+	if (filter_is_empty(filter))
+		return sql_prepare(sql, all, ret_stmt, err);
+	text = arena_printf(arena, GET SLICE_FMT, SLICE_ARG(buffer_slice(&filter->sql)));
+	return text.ptr ? sql_prepare_once(sql, text, ret_stmt, err) : cs_fail_memory(err);
+}
+
+static enum cs_status get(struct sql *sql, struct arena *arena, const struct slice *ids, size_t count,
+	const struct filter *filter, bool with_relations, struct context *contexts, size_t *ret_filled,
+	struct cs_error *err)
+{
 	sqlite3_stmt *stmt = NULL;
 	size_t filled = 0;
-	struct context *contexts;
-	enum cs_status status = readers_begin(engine->readers, op, &sql, err);
+	enum cs_status status = prepare_get(sql, arena, filter, &stmt, err);
 
-	if (status != CS_OK)
-		return status;
-	contexts = arena_array(op->arena, count, sizeof *contexts);
-	status = contexts ? sql_prepare(sql, text, &stmt, err) : cs_fail_memory(err);
 	for (size_t i = 0; status == CS_OK && i < count; i++) {
 		bool found = false;
 
 		sql_bind_text(stmt, 1, ids[i]);
-		status = load(sql, stmt, op->arena, with_relations, &contexts[filled], &found, err);
+		status = filter_bind(filter, sql, stmt, err);
+		if (status == CS_OK)
+			status = load(sql, stmt, arena, with_relations, &contexts[filled], &found, err);
 		filled += found;
 	}
+	if (!filter_is_empty(filter))
+		sqlite3_finalize(stmt);
+	*ret_filled = filled;
+	return status;
+}
+
+enum cs_status context_get(void *self, struct op *op, const struct slice *ids, size_t count,
+	const struct context_filter *from, bool with_relations, struct context **ret_contexts, size_t *ret_count,
+	struct cs_error *err)
+{
+	static const struct context_filter everything = {.date_from = CONTEXT_NO_DATE, .date_to = CONTEXT_NO_DATE};
+	struct engine *engine = self;
+	struct sql *sql;
+	struct filter filter;
+	struct context *contexts = arena_array(op->arena, count, sizeof *contexts);
+	size_t filled = 0;
+	enum cs_status status = contexts ? readers_begin(engine->readers, op, &sql, err) : cs_fail_memory(err);
+
+	if (status != CS_OK)
+		return status;
+	status = filter_compile(&filter, op->arena, from ? from : &everything, 2, err);
+	if (status == CS_OK)
+		status = get(sql, op->arena, ids, count, &filter, with_relations, contexts, &filled, err);
+	filter_release(&filter);
 	readers_end(engine->readers, sql);
 	if (status == CS_OK) {
 		*ret_contexts = contexts;

@@ -39,8 +39,9 @@ void engine_collect(void *self);
 /* The functions behind the ports; each is described where its port is. */
 enum cs_status context_put(void *self, struct op *, const struct context_put *, size_t count,
 	struct context_put_result *, struct cs_error *);
-enum cs_status context_get(void *self, struct op *, const struct slice *ids, size_t count, bool with_relations,
-	struct context **ret_contexts, size_t *ret_count, struct cs_error *);
+enum cs_status context_get(void *self, struct op *, const struct slice *ids, size_t count,
+	const struct context_filter *, bool with_relations, struct context **ret_contexts, size_t *ret_count,
+	struct cs_error *);
 enum cs_status context_list(void *self, struct op *, const struct context_filter *, size_t offset, size_t limit,
 	bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total, struct cs_error *);
 enum cs_status context_history(void *self, struct op *, struct slice id, struct context_history_entry **ret_entries,

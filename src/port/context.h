@@ -123,9 +123,10 @@ struct context_port {
 	 * others. The return value is about the whole (UNAVAILABLE, STORAGE): then nothing was stored. */
 	enum cs_status (*put)(void *self, struct op *, const struct context_put *puts, size_t count,
 		struct context_put_result *results, struct cs_error *);
-	/* The live contexts among ids, in the order of ids, missing ones left out. */
-	enum cs_status (*get)(void *self, struct op *, const struct slice *ids, size_t count, bool with_relations,
-		struct context **ret_contexts, size_t *ret_count, struct cs_error *);
+	/* The live contexts among ids that pass the filter (NULL: all do), in the order of ids, others left out. */
+	enum cs_status (*get)(void *self, struct op *, const struct slice *ids, size_t count,
+		const struct context_filter *, bool with_relations, struct context **ret_contexts, size_t *ret_count,
+		struct cs_error *);
 	/* Newest first (created_at, then id), from `offset`; *ret_total counts all that match. */
 	enum cs_status (*list)(void *self, struct op *, const struct context_filter *, size_t offset, size_t limit,
 		bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total,

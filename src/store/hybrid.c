@@ -328,7 +328,7 @@ static enum cs_status read_dates(struct ranking *ranking, struct op *op, struct 
 		ids[i - from] = ranking->hits[i].id;
 		dated[i] = (struct dated){.hit = ranking->hits[i], .created_at = INT64_MIN};
 	}
-	status = contexts->get(contexts->self, &inner, ids, to - from, false, &found, &count, err);
+	status = contexts->get(contexts->self, &inner, ids, to - from, NULL, false, &found, &count, err);
 	for (size_t i = 0; status == CS_OK && i < count; i++) {
 		while (at + 1 < to && !slice_eq(dated[at].hit.id, found[i].id))
 			at++;

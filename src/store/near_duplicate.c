@@ -137,8 +137,8 @@ static enum look look_at_page(struct store *store, struct op *op, const struct c
 	for (size_t i = 0; !done && i < found.count; i++)
 		ids[i] = found.hits[i].id;
 	if (!done)
-		done = store->contexts.get(
-			       store->contexts.self, &inner, ids, found.count, false, &contexts, &count, NULL) != CS_OK;
+		done = store->contexts.get(store->contexts.self, &inner, ids, found.count, NULL, false, &contexts,
+			       &count, NULL) != CS_OK;
 	for (size_t i = 0; !done && i < count; i++)
 		done = judge(op, &scratch, &put->context, &contexts[i], meaning);
 	if (!done)

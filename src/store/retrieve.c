@@ -11,10 +11,12 @@
 #include "store/score.h"
 
 /* Where the last hit of the former page is looked for: more is stored than removed, and a list is newest first. */
-#define NEAR_BEFORE 20u
-#define NEAR        100u
-#define NEAR_BYTES  (128u << 20)
-#define NOT_WHOLE   "hits may repeat or be missing"
+#define NEAR_BEFORE    20u
+#define NEAR           100u
+#define NEAR_BYTES     (128u << 20)
+#define NOT_WHOLE      "hits may repeat or be missing"
+
+#define SEARCHES_AGAIN 2
 
 const char *const retrieve_mode_names[RETRIEVE_MODE_COUNT + 1] = {
 	[RETRIEVE_VECTOR] = "vector",
@@ -169,7 +171,7 @@ static enum cs_status by_id(struct store *store, struct op *op, const struct ret
 		return cs_fail_memory(err);
 	id_count = drop_repeats(request->ids, request->id_count, ids);
 	status = store->contexts.get(
-		store->contexts.self, op, ids, id_count, request->with_relations, &contexts, &count, err);
+		store->contexts.self, op, ids, id_count, NULL, request->with_relations, &contexts, &count, err);
 	if (status != CS_OK)
 		return status;
 	result->load_ns = clock_mono_ns() - start;
@@ -196,7 +198,8 @@ static enum cs_status all_of_them(struct store *store, struct op *op, const stru
 	return give(op, contexts, count, request->offset, result, err);
 }
 
-/* Contexts come in the order of the hits, some perhaps gone: one walk over both matches them. */
+/* Contexts come in the order of the hits: one walk over both matches them. One may be gone, or no longer pass the filter,
+ * since it was ranked. */
 static enum cs_status load_hits(struct store *store, struct op *op, const struct retrieve_request *request,
 	const struct hybrid_hit *hits, size_t hit_count, struct retrieve_result *result, struct cs_error *err)
 {
@@ -211,8 +214,8 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 	for (size_t i = 0; i < hit_count; i++)
 		ids[i] = hits[i].id;
 	if (hit_count > 0)
-		status = store->contexts.get(
-			store->contexts.self, op, ids, hit_count, request->with_relations, &contexts, &count, err);
+		status = store->contexts.get(store->contexts.self, op, ids, hit_count, &request->filter,
+			request->with_relations, &contexts, &count, err);
 	if (status == CS_OK)
 		status = give(op, contexts, count, request->offset, result, err);
 	if (status != CS_OK)
@@ -230,6 +233,7 @@ static enum cs_status load_hits(struct store *store, struct op *op, const struct
 		to->vector_rank = hits[at].vector_rank;
 	}
 	result->load_ns = clock_mono_ns() - start;
+	result->short_of = hit_count - count;
 	return CS_OK;
 }
 
@@ -313,7 +317,7 @@ static enum cs_status by_vector(struct store *store, struct op *op, const struct
 static bool lacks_vectors(enum cs_status status)
 {
 	return status == CS_EMBEDDING_UNAVAILABLE || status == CS_VALIDATION || status == CS_RATE_LIMIT ||
-	       status == CS_UNAVAILABLE || status == CS_TIMEOUT;
+	       status == CS_LIMIT_EXCEEDED || status == CS_UNAVAILABLE || status == CS_TIMEOUT;
 }
 
 static enum cs_status by_meaning(struct store *store, struct op *op, const struct retrieve_request *request,
@@ -341,8 +345,7 @@ static enum cs_status by_meaning(struct store *store, struct op *op, const struc
 	return by_words(store, op, request, result, err);
 }
 
-/* Everything but ids. */
-static enum cs_status search(struct store *store, struct op *op, const struct retrieve_request *request,
+static enum cs_status search_once(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *result, struct cs_error *err)
 {
 	if (slice_eq(slice_trim(request->query), S("*")))
@@ -350,6 +353,23 @@ static enum cs_status search(struct store *store, struct op *op, const struct re
 	if (request->mode == RETRIEVE_TEXT)
 		return by_words(store, op, request, result, err);
 	return by_meaning(store, op, request, result, err);
+}
+
+/* Everything but ids. Where contexts went between ranking and loading, others have their place: it is ranked again. */
+static enum cs_status search(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, struct cs_error *err)
+{
+	const struct retrieve_result empty = *result;
+	enum cs_status status = search_once(store, op, request, result, err);
+
+	for (int again = 0; status == CS_OK && result->short_of > 0 && again < SEARCHES_AGAIN; again++) {
+		*result = empty;
+		status = search_once(store, op, request, result, err);
+	}
+	if (status == CS_OK && result->short_of > 0)
+		note(op, result, "contexts changed while they were read: %zu that were found left out",
+			result->short_of);
+	return status;
 }
 
 static uint64_t mark_of(const struct store *store)

@@ -86,6 +86,7 @@ struct retrieve_result {
 	const struct slice *not_found; /* of all the ids, whatever the page; in their order */
 	size_t not_found_count;
 	struct slice unused; /* names of arguments that say nothing beside ids; empty: none */
+	size_t short_of;     /* hits that were gone, or no longer passed the filter, when they were loaded */
 	bool no_words;       /* the query has no word in it */
 	struct slice degraded[RETRIEVE_DEGRADED_MAX];
 	size_t degraded_count;

@@ -29,8 +29,8 @@ static struct context *load(struct fixture *f, const char *id)
 	struct context *contexts;
 	size_t count;
 
-	assert_ok(
-		f, f->ports.contexts.get(f->ports.contexts.self, &f->op, &wanted, 1, true, &contexts, &count, &f->err));
+	assert_ok(f, f->ports.contexts.get(
+			     f->ports.contexts.self, &f->op, &wanted, 1, NULL, true, &contexts, &count, &f->err));
 	return count ? contexts : NULL;
 }
 
@@ -253,11 +253,32 @@ static void get_keeps_the_order_asked_for(void **state)
 
 	(void)store(f, &a);
 	(void)store(f, &b);
-	assert_ok(f, f->ports.contexts.get(f->ports.contexts.self, &f->op, ids, 4, false, &contexts, &count, &f->err));
+	assert_ok(f,
+		f->ports.contexts.get(f->ports.contexts.self, &f->op, ids, 4, NULL, false, &contexts, &count, &f->err));
 	assert_int_equal(count, 3);
 	assert_text(contexts[0].id, "b");
 	assert_text(contexts[1].id, "a");
 	assert_text(contexts[2].id, "b");
+}
+
+static void get_leaves_out_what_the_filter_does(void **state)
+{
+	struct fixture *f = *state;
+	struct context_put a = put_of("a", "{\"n\":1}"), b = put_of("b", "{\"m\":1}");
+	struct slice ids[] = {S("b"), S("none"), S("a"), S("b")};
+	const struct context_filter filter = {
+		.status = S("open"), .date_from = CONTEXT_NO_DATE, .date_to = CONTEXT_NO_DATE};
+	struct context *contexts;
+	size_t count;
+
+	b.context.status = S("open");
+	(void)store(f, &a);
+	(void)store(f, &b);
+	assert_ok(f, f->ports.contexts.get(
+			     f->ports.contexts.self, &f->op, ids, 4, &filter, false, &contexts, &count, &f->err));
+	assert_int_equal(count, 2);
+	assert_text(contexts[0].id, "b");
+	assert_text(contexts[1].id, "b");
 }
 
 static void lists_are_newest_first_and_paged(void **state)
@@ -493,8 +514,8 @@ static void what_would_wait_says_so(void **state)
 	f->op.may_wait = false;
 	assert_int_equal(
 		f->ports.contexts.put(f->ports.contexts.self, &f->op, &put, 1, &result, &f->err), CS_WOULD_WAIT);
-	assert_int_equal(f->ports.contexts.get(
-				 f->ports.contexts.self, &f->op, &put.context.id, 1, false, &contexts, &count, &f->err),
+	assert_int_equal(f->ports.contexts.get(f->ports.contexts.self, &f->op, &put.context.id, 1, NULL, false,
+				 &contexts, &count, &f->err),
 		CS_WOULD_WAIT);
 	f->op.may_wait = true;
 	assert_null(load(f, "a"));
@@ -545,6 +566,7 @@ int main(void)
 		PORT_TEST(a_put_replaces_the_edges_that_leave),
 		PORT_TEST(limits_are_refused_without_effect),
 		PORT_TEST(get_keeps_the_order_asked_for),
+		PORT_TEST(get_leaves_out_what_the_filter_does),
 		PORT_TEST(lists_are_newest_first_and_paged),
 		PORT_TEST(filters_hold_together),
 		PORT_TEST(metadata_is_compared_by_value),

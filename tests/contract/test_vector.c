@@ -328,7 +328,8 @@ static void what_is_purged_leaves_no_vector(void **state)
 	store(f, "a", 0);
 	assert_int_equal(find(f, 1, 5).total, 1);
 	assert_int_equal(find(f, 1, 5).unsearched, 1);
-	assert_ok(f, f->ports.contexts.get(f->ports.contexts.self, &f->op, &id, 1, false, &contexts, &count, &f->err));
+	assert_ok(f,
+		f->ports.contexts.get(f->ports.contexts.self, &f->op, &id, 1, NULL, false, &contexts, &count, &f->err));
 	assert_int_equal(contexts->version, 1);
 }
 

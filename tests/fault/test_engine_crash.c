@@ -150,7 +150,7 @@ static bool is_there(struct engine *engine, struct op *op, unsigned round, uint3
 	}
 	if (n % 4 == 0 && !is_found_by_vector(engine, op, id, seed_of(round, n)))
 		return false;
-	return contexts.get(contexts.self, op, &id, 1, false, &found, &count, &err) == CS_OK && count == 1 &&
+	return contexts.get(contexts.self, op, &id, 1, NULL, false, &found, &count, &err) == CS_OK && count == 1 &&
 	       text.search(text.self, op, &query, &result, &err) == CS_OK && result.total > 0;
 }
 

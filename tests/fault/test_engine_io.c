@@ -69,7 +69,8 @@ static bool is_stored(struct fixture *f, int step)
 		assert_true(status == CS_OK || status == CS_KEY_NOT_FOUND);
 		return status == CS_OK;
 	}
-	assert_ok(f, f->ports.contexts.get(f->ports.contexts.self, &f->op, &id, 1, true, &found, &count, &f->err));
+	assert_ok(
+		f, f->ports.contexts.get(f->ports.contexts.self, &f->op, &id, 1, NULL, true, &found, &count, &f->err));
 	assert_ok(f, f->ports.text.search(f->ports.text.self, &f->op, &query, &result, &f->err));
 	assert_int_equal(result.total, count);
 	assert_int_equal(is_found(f, name, (uint64_t)step + 1), count);

@@ -63,7 +63,8 @@ static void check_contexts(struct fixture *f)
 	struct context_history_entry *entries;
 	size_t count;
 
-	assert_ok(f, f->ports.contexts.get(f->ports.contexts.self, &f->op, ids, 4, true, &contexts, &count, &f->err));
+	assert_ok(f,
+		f->ports.contexts.get(f->ports.contexts.self, &f->op, ids, 4, NULL, true, &contexts, &count, &f->err));
 	assert_int_equal(count, 2);
 	assert_text(contexts[0].content, "{\"n\":1}");
 	assert_text(contexts[0].metadata, "{\"k\":\"v\"}");

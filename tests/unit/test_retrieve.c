@@ -132,6 +132,51 @@ static void filters_apply_before_the_search(void **state)
 		"filters.tag is not known; did you mean tags?");
 }
 
+/* Between ranking and loading the best hit is closed, or whichever there is, as often as `closings` says. */
+static struct context_port real_contexts;
+static int closings, closed;
+
+static enum cs_status get_after_a_change(void *self, struct op *op, const struct slice *ids, size_t count,
+	const struct context_filter *filter, bool with_relations, struct context **ret_contexts, size_t *ret_count,
+	struct cs_error *err)
+{
+	struct context_put put = {.context = {.id = ids[0],
+					  .type = S("log"),
+					  .content = S("{}"),
+					  .metadata = S("{\"status\":\"done\"}"),
+					  .status = S("done"),
+					  .words = S("apple")},
+		.if_version = CONTEXT_VERSION_ANY};
+	struct context_put_result result;
+
+	if (closed < closings && count > 0) {
+		assert_int_equal(real_contexts.put(self, op, &put, 1, &result, err), CS_OK);
+		closed++;
+	}
+	return real_contexts.get(self, op, ids, count, filter, with_relations, ret_contexts, ret_count, err);
+}
+
+static void what_changes_under_a_search_is_ranked_again(void **state)
+{
+	store_many();
+	real_contexts = fx.store.contexts;
+	fx.store.contexts.get = get_after_a_change;
+	closed = 0;
+	closings = 2;
+	accepted("retrieve_context",
+		"{\"query\":\"apple\",\"search_mode\":\"text\",\"filters\":{\"status\":\"open\"},\"limit\":10}");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 10);
+	assert_str("results.0.id", "c02");
+	assert_int_equal(num("total_count"), COUNT - 2);
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+	closings = 100;
+	accepted("retrieve_context",
+		"{\"query\":\"apple\",\"search_mode\":\"text\",\"filters\":{\"status\":\"open\"},\"limit\":10}");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 9);
+	assert_says("degraded.0", "contexts changed while they were read: 1");
+	fx.store.contexts = real_contexts;
+}
+
 static void newest_first_when_asked(void **state)
 {
 	store_many();
@@ -472,6 +517,7 @@ int main(void)
 		T(pages_are_full_and_whole),
 		T(a_threshold_counts),
 		T(filters_apply_before_the_search),
+		T(what_changes_under_a_search_is_ranked_again),
 		T(newest_first_when_asked),
 		T(ids_are_read_in_their_order),
 		T(a_limit_pages_ids),
