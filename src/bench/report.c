@@ -156,6 +156,28 @@ static void write_baselines(const struct result *r, struct buffer *out)
 	}
 }
 
+/* How many times the best rate of each tool the client could do, a tool a line. */
+static void write_reserves(const struct result *r, struct buffer *out)
+{
+	double best = 0;
+
+	for (size_t i = 0; i < r->count; i++) {
+		const struct measurement *m = &r->measurements[i];
+		bool last = i + 1 == r->count || r->measurements[i + 1].kind != m->kind ||
+			    !slice_eq(r->measurements[i + 1].name, m->name);
+
+		if (m->kind != KIND_CLOSED && m->kind != KIND_MIX)
+			continue;
+		best = fmax(best, result_usual_rate(m));
+		if (!last)
+			continue;
+		if (best > 0)
+			buffer_printf(
+				out, "  %-18.*s %6.2f times\n", SLICE_ARG(m->name), r->check.client_per_second / best);
+		best = 0;
+	}
+}
+
 /* Is the client cheap enough? Where a tool is answered at more than half of what the client can do at all, its figures
  * are the client's and the kernel's too. */
 static void write_check(const struct result *r, struct buffer *out)
@@ -168,9 +190,10 @@ static void write_check(const struct result *r, struct buffer *out)
 	buffer_printf(out,
 		"\nSelf-check: against the bare responder the client alone does %.0f requests a\n"
 		"second (%.1f us of CPU each); against the server at most %.0f\n"
-		"(" SLICE_FMT ", %u connection%s), so it could do %.2f times that.\n",
+		"(" SLICE_FMT ", %u connection%s). It could do, of the best rate of\n",
 		c->client_per_second, c->client_cpu_us, c->server_per_second, SLICE_ARG(c->name), c->connections,
-		c->connections == 1 ? "" : "s", c->ratio);
+		c->connections == 1 ? "" : "s");
+	write_reserves(r, out);
 	for (size_t i = 0; i < r->count; i++) {
 		const struct measurement *m = &r->measurements[i];
 
