@@ -33,9 +33,9 @@ static size_t or_default(size_t value, size_t fallback)
 static void make_crews(struct embedding_service *s)
 {
 	static const struct embedding_crew crews[EMBEDDING_CREWS] = {
-		[EMBEDDING_FOREGROUND] = {EMBEDDING_QUERIES, EMBEDDING_DOCUMENTS},
-		[EMBEDDING_SPARE] = {EMBEDDING_QUERIES, EMBEDDING_QUERIES, 1},
-		[EMBEDDING_BACKGROUND] = {EMBEDDING_REPAIRS, EMBEDDING_REPAIRS},
+		[EMBEDDING_FOREGROUND] = {.first = EMBEDDING_QUERIES, .last = EMBEDDING_DOCUMENTS},
+		[EMBEDDING_SPARE] = {.first = EMBEDDING_QUERIES, .last = EMBEDDING_QUERIES, .size = 1},
+		[EMBEDDING_BACKGROUND] = {.first = EMBEDDING_REPAIRS, .last = EMBEDDING_REPAIRS},
 	};
 
 	for (size_t i = 0; i < EMBEDDING_CREWS; i++) {

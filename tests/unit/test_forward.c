@@ -40,8 +40,10 @@ static void test_no_memory(void **state)
 {
 	const struct op op = {.deadline_ns = OP_NO_DEADLINE};
 
-	if (!alloc_fault_available())
+	if (!alloc_fault_available()) {
+		print_message("allocations cannot be made to fail under a sanitizer\n");
 		skip();
+	}
 	ALLOC_FAULT_EACH(n)
 	{
 		float vector[TINY_HIDDEN];

@@ -177,8 +177,10 @@ static void test_no_memory(void **state)
 {
 	struct quantize_source from = source();
 
-	if (!alloc_fault_available())
+	if (!alloc_fault_available()) {
+		print_message("allocations cannot be made to fail under a sanitizer\n");
 		skip();
+	}
 	ALLOC_FAULT_EACH(n)
 	{
 		struct quantized q;
