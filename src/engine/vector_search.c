@@ -248,43 +248,25 @@ enum cs_status vector_search(void *self, struct op *op, const struct vector_quer
 
 /* Similarities of given contexts. */
 
-static int by_number(const void *a, const void *b)
-{
-	const struct scan_hit *x = a, *y = b;
-
-	return (x->number > y->number) - (x->number < y->number);
-}
-
-/* A search among these rows only, so that a similarity is the same to the last bit whichever way it was asked for. */
 static enum cs_status measure(const struct vectors_view *view, struct op *op, const float *vector,
 	const struct slice *ids, size_t count, double *similarities, struct cs_error *err)
 {
 	int64_t *rows = arena_array(op->arena, count, sizeof *rows); /* 0: no such live context */
-	struct scan_query ask = {.vector = vector, .limit = count, .at_least = (float)VECTOR_NO_LIMIT};
-	struct scan_hit *hits = NULL;
-	size_t hit_count = 0;
-	uint64_t total;
+	float *found = arena_array(op->arena, count, sizeof *found);
 	enum cs_status status = CS_OK;
 
-	if (!rows)
+	if (!rows || !found)
 		return cs_fail_memory(err);
-	for (size_t i = 0; i < count; i++)
-		(void)vector_rows_find(view->rows, ids[i], &rows[i]);
-	if (view->scan && count)
-		status = scan_select(view->scan, op->arena, rows, count, &ask.selection, err);
-	if (status == CS_OK && ask.selection)
-		status = scan_search(view->scan, op, &ask, &hits, &hit_count, &total, err);
-	if (status != CS_OK)
-		return status;
-	if (hit_count)
-		qsort(hits, hit_count, sizeof *hits, by_number);
 	for (size_t i = 0; i < count; i++) {
-		struct scan_hit key = {.number = rows[i]};
-		const struct scan_hit *hit = hit_count ? bsearch(&key, hits, hit_count, sizeof *hits, by_number) : NULL;
-
-		similarities[i] = hit ? (double)hit->similarity : NAN;
+		rows[i] = 0;
+		(void)vector_rows_find(view->rows, ids[i], &rows[i]);
+		found[i] = NAN;
 	}
-	return CS_OK;
+	if (view->scan && count > 0)
+		status = scan_similarities(view->scan, op, vector, rows, count, found, err);
+	for (size_t i = 0; status == CS_OK && i < count; i++)
+		similarities[i] = (double)found[i];
+	return status;
 }
 
 enum cs_status vector_similarities(void *self, struct op *op, const float *vector, uint32_t dimension,

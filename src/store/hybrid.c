@@ -84,7 +84,7 @@ static enum cs_status ask_words(
 		.filter = ranking->query->filter,
 		.order = TEXT_BY_SCORE,
 		.limit = ranking->unsearched > 0 ? HYBRID_TEXT_ALL : HYBRID_TEXT_DEPTH,
-		.in_order = HYBRID_TEXT_DEPTH,
+		.in_order = ranking->query->with_ranks ? HYBRID_TEXT_DEPTH : 1,
 	};
 	const struct text_port *text = &ranking->store->text;
 	int64_t start_ns = clock_mono_ns();
@@ -135,7 +135,7 @@ static enum cs_status merge(struct ranking *ranking, struct op *op, const struct
 		struct hybrid_hit *hit = hit_of(ranking, slots, slot_count - 1, words->hits[i].id);
 
 		hit->text_score = words->hits[i].score;
-		hit->text_rank = i < HYBRID_TEXT_DEPTH ? i + 1 : 0;
+		hit->text_rank = ranking->query->with_ranks && i < HYBRID_TEXT_DEPTH ? i + 1 : 0;
 	}
 	return CS_OK;
 }

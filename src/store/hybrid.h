@@ -44,7 +44,7 @@ struct hybrid_query {
 	enum text_order order;
 	double threshold; /* of the score; 0: none */
 	size_t offset, limit;
-	bool with_ranks; /* by vector too, to a depth of HYBRID_TEXT_DEPTH at least */
+	bool with_ranks; /* in both lists, to a depth of HYBRID_TEXT_DEPTH at least; else some or all are 0 */
 };
 
 struct hybrid_hit {

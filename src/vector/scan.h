@@ -66,4 +66,8 @@ CS_CHECKED enum cs_status scan_select(const struct scan *scan, struct arena *are
 CS_CHECKED enum cs_status scan_search(const struct scan *scan, struct op *op, const struct scan_query *query,
 	struct scan_hit **ret_hits, size_t *ret_count, uint64_t *ret_total, struct cs_error *err);
 
+/* One for each number, to the last bit what a search gives; NAN where the number is not there. Errors as scan_search. */
+CS_CHECKED enum cs_status scan_similarities(const struct scan *scan, struct op *op, const float *vector,
+	const int64_t *numbers, size_t count, float *similarities, struct cs_error *err);
+
 #endif

@@ -282,15 +282,18 @@ static void order_candidates(struct search *s)
 
 /* Asks for a candidate's f32 while those before it are ranked: it is far from the last one, and waiting for it costs
  * more than its products. */
-static void prefetch(const struct search *s, size_t i)
+static void prefetch_slot(const struct search *s, size_t slot)
 {
-	const char *vector;
+	const char *vector = (const char *)vector_of(s, slot);
 
-	if (i >= s->candidate_count)
-		return;
-	vector = (const char *)vector_of(s, s->candidates[i].slot);
 	for (size_t at = 0; at < s->scan->width * sizeof(float); at += 64)
 		__builtin_prefetch(vector + at);
+}
+
+static void prefetch(const struct search *s, size_t i)
+{
+	if (i < s->candidate_count)
+		prefetch_slot(s, s->candidates[i].slot);
 }
 
 static enum cs_status rank(struct search *s, struct cs_error *err)
@@ -376,6 +379,30 @@ enum cs_status scan_search(const struct scan *scan, struct op *op, const struct 
 	*ret_hits = s.best;
 	*ret_count = s.best_count;
 	*ret_total = s.total;
+	return CS_OK;
+}
+
+enum cs_status scan_similarities(const struct scan *scan, struct op *op, const float *vector, const int64_t *numbers,
+	size_t count, float *similarities, struct cs_error *err)
+{
+	const struct scan_query query = {.vector = vector};
+	struct search s = {.scan = scan, .op = op, .query = &query};
+	uint32_t *slots = arena_array(op->arena, count, sizeof *slots);
+	enum cs_status status = slots ? encode_query(&s, err) : cs_fail_memory(err);
+
+	if (status != CS_OK)
+		return status;
+	for (size_t i = 0; i < count; i++)
+		slots[i] = scan_slot(scan, numbers[i]);
+	for (size_t i = 0; i < count; i++) {
+		if (i + RANKED_AHEAD < count && slots[i + RANKED_AHEAD] != SCAN_NO_SLOT)
+			prefetch_slot(&s, slots[i + RANKED_AHEAD]);
+		if (i % RANKED_A_CHECK == 0)
+			status = op_check(op, err);
+		if (status != CS_OK)
+			return status;
+		similarities[i] = slots[i] == SCAN_NO_SLOT ? NAN : similarity_of(&s, slots[i]);
+	}
 	return CS_OK;
 }
 

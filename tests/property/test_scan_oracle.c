@@ -210,6 +210,31 @@ static const struct scan_selection *select_some(const struct scan *scan, struct 
 	return selection;
 }
 
+/* Asked for one by one, each is what it is in a search. `reaching` are in `expected`. */
+static void ask_each(const struct scan *scan, struct op *op, const float *vector, size_t reaching)
+{
+	static int64_t numbers[NUMBERS];
+	static float similarities[NUMBERS];
+	struct cs_error err;
+	size_t there = 0;
+
+	for (size_t i = 0; i < NUMBERS; i++)
+		numbers[i] = number_of(i);
+	assert_int_equal(scan_similarities(scan, op, vector, numbers, NUMBERS, similarities, &err), CS_OK);
+	for (size_t i = 0; i < NUMBERS; i++) {
+		assert_int_equal(!isnan(similarities[i]), model.there[i]);
+		there += model.there[i];
+	}
+	for (size_t i = 0; i < reaching; i++) {
+		size_t at = 0;
+
+		while (numbers[at] != expected[i].number)
+			at++;
+		assert_true(similarities[at] == expected[i].similarity);
+	}
+	assert_int_equal(there, model.count);
+}
+
 static void search(const struct scan *scan, struct op *op)
 {
 	static const size_t limits[] = {0, 1, 2, 10, 10, 50, 1000, SIZE_MAX};
@@ -234,6 +259,8 @@ static void search(const struct scan *scan, struct op *op)
 	}
 	assert_int_equal(scan_search(scan, op, &query, &hits, &count, &total, &err), CS_OK);
 	compare(hits, count, total, query.limit, reaching);
+	if (below(10) == 0)
+		ask_each(scan, op, vector, reaching);
 }
 
 static void play(uint32_t dimension, const struct vector_kernels *kernels)
