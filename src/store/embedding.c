@@ -20,6 +20,7 @@
 #include "base/map.h"
 #include "store/embedding_parts.h"
 
+#define NS_PER_MS     INT64_C(1000000)
 #define LOOK_MS       50
 #define MARGIN_MAX_NS INT64_C(2000000000) /* left of a deadline for storing without a vector, at most */
 
@@ -201,6 +202,7 @@ static void enlist(const struct asking *asking, struct embedding_interest *inter
 	interest->next = job->interests;
 	job->interests = interest;
 	interest->call->left++;
+	interest->call->begun = interest->call->begun || job->running;
 }
 
 /* Under the lock: takes what is not settled off its job. */
@@ -216,17 +218,45 @@ static void leave(struct embedding_service *s, struct embedding_interest *intere
 	*at = interest->next;
 	interest->job = NULL;
 	interest->error = *why;
+	interest->call->left--;
 	if (!job->interests && !job->running)
 		embedding_queue_drop(&s->queue, job);
 }
 
-static void await(struct embedding_service *s, struct op *op, struct embedding_call *call,
-	struct embedding_interest *interests, size_t count)
+/* The call's turn has not come in time: the estimate knows nothing of queries, which go before documents. */
+static void leave_impatient(struct embedding_service *s, const struct embedding_text *texts, size_t count,
+	struct embedding_interest *interests)
 {
 	struct cs_error why;
 
-	while (call->left > 0 && op_check(op, &why) == CS_OK)
-		(void)wait_for(&call->changed, &s->lock, LOOK_MS * INT64_C(1000000));
+	(void)cs_fail(&why, CS_RATE_LIMIT,
+		"others were embedded before it for over %" PRId64 " ms, and longer is not waited",
+		s->options.queue_wait_ms);
+	for (size_t i = 0; i < count; i++)
+		if (!texts[i].patient)
+			leave(s, &interests[i], &why);
+}
+
+static void await(const struct asking *asking, struct op *op, struct embedding_call *call,
+	const struct embedding_text *texts, size_t count, struct embedding_interest *interests)
+{
+	struct embedding_service *s = asking->service;
+	bool limited = asking->class_ == EMBEDDING_DOCUMENTS && s->options.queue_wait_ms > 0;
+	int64_t turn_ns = clock_mono_ns() + s->options.queue_wait_ms * NS_PER_MS;
+	struct cs_error why;
+
+	while (call->left > 0 && op_check(op, &why) == CS_OK) {
+		int64_t left_ns = turn_ns - clock_mono_ns();
+
+		limited = limited && !call->begun;
+		if (limited && left_ns <= 0) {
+			leave_impatient(s, texts, count, interests);
+			limited = false;
+			continue;
+		}
+		(void)wait_for(&call->changed, &s->lock,
+			limited && left_ns < LOOK_MS * NS_PER_MS ? left_ns : LOOK_MS * NS_PER_MS);
+	}
 	if (call->left == 0)
 		return;
 	for (size_t i = 0; i < count; i++)
@@ -251,7 +281,7 @@ static void ask_and_wait(const struct asking *asking, struct op *op, const struc
 		for (size_t i = 0; i < count; i++)
 			leave(s, &interests[i], &none);
 	} else {
-		await(s, op, &call, interests, count);
+		await(asking, op, &call, texts, count, interests);
 	}
 	pthread_mutex_unlock(&s->lock);
 	pthread_cond_destroy(&call.changed);

@@ -10,8 +10,8 @@
  *
  * Back-pressure. With queue_texts documents waiting, further ones are not taken (RATE_LIMIT): whoever stores them
  * stores them without a vector. Neither are documents before which others stand for longer than queue_wait_ms, judged
- * by how long the last ones took, unless they are patient: a caller is told soon that its vector follows rather than
- * late that it is there. Such contexts are pending in storage, not here, so that nothing is lost in a crash: a
+ * by how long the last ones took, or whose turn has not come within that time, unless they are patient: a caller is told
+ * soon that its vector follows rather than late that it is there. Such contexts are pending in storage, not here, so that nothing is lost in a crash: a
  * repair thread reads them from the vector port, embeds them behind all other work and puts their vectors. It runs
  * while there is something to mend, backs off while the embedder fails, and starts anew when it answers again.
  *

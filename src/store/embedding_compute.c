@@ -231,6 +231,13 @@ static size_t share_of(const struct embedding_service *s, const struct embedding
 	return share < room ? (share ? share : 1) : room;
 }
 
+static void note_begun(struct embedding_job **jobs, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		for (struct embedding_interest *at = jobs[i]->interests; at; at = at->next)
+			at->call->begun = true;
+}
+
 static void *compute_run(void *thread)
 {
 	struct embedding_thread *self = thread;
@@ -258,6 +265,7 @@ static void *compute_run(void *thread)
 			break;
 		if (count == 0)
 			continue;
+		note_begun(jobs ? jobs : &only, count);
 		pthread_mutex_unlock(&s->lock);
 		run_jobs(s, &op, jobs ? jobs : &only, count);
 		arena_reset(&arena);

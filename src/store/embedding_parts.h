@@ -41,6 +41,7 @@ enum embedding_class { EMBEDDING_QUERIES, EMBEDDING_DOCUMENTS, EMBEDDING_REPAIRS
 struct embedding_call {
 	pthread_cond_t changed;
 	size_t left; /* interests that are not settled */
+	bool begun;  /* one of its texts is being computed, or was */
 };
 
 /* One text one caller waits for. */

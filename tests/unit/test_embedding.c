@@ -306,6 +306,27 @@ static void who_need_not_wait_is_told_soon(void **state)
 	clock_shift_ms(0);
 }
 
+/* Nothing is known yet of how long texts take; the time itself tells. */
+static void who_has_no_turn_in_time_goes_without(void **state)
+{
+	struct asker runs;
+
+	fx_stop_embedding();
+	fx_start_embedding((struct embedding_options){.threads = 1, .queue_wait_ms = 20});
+	fake_set_hold(true);
+	start(&runs, S("for long"));
+	fake_await_inside(1);
+	accepted("store_context", "{\"content\":{\"text\":\"hurried\"},\"type\":\"log\"}");
+	assert_str("embedding_status", "pending");
+	assert_says("message", "its vector follows: others were embedded before it for over 20 ms");
+	fake_set_hold(false);
+	finish(&runs);
+	assert_non_null(runs.result.vector); /* its turn had come */
+	arena_release(&runs.arena);
+	fx_await_repair();
+	assert_int_equal(naive_count().without, 0);
+}
+
 static void who_gives_up_leaves_nothing_waiting(void **state)
 {
 	atomic_bool cancelled = false;
@@ -522,6 +543,7 @@ int main(void)
 		T(a_query_does_not_wait_for_documents),
 		T(a_full_queue_is_not_waited_for),
 		T(who_need_not_wait_is_told_soon),
+		T(who_has_no_turn_in_time_goes_without),
 		T(who_gives_up_leaves_nothing_waiting),
 		T(one_bad_text_does_not_spoil_the_others),
 		T(a_failing_embedder_is_left_alone_for_a_while),
