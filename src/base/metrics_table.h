@@ -24,6 +24,7 @@ METRIC(KEY_CACHE, COUNTER, "mcp_key_cache_total", "result", "Agent state reads a
 METRIC(KEY_EVICTIONS, COUNTER, "mcp_key_cache_evictions_total", "", "Keys dropped from memory for newer ones")
 METRIC(KEYS_CACHED, GAUGE, "mcp_key_cached_keys", "", "Keys in memory now, those known to be absent included")
 METRIC(VECTORS, GAUGE, "mcp_index_vectors", "", "Vectors in the index in memory; 0 until something is searched by meaning")
+METRIC(VECTORS_MISSING, GAUGE, "mcp_index_without_vector", "", "Contexts in the index in memory that have no vector yet and are found by words only; 0 until something is searched by meaning")
 METRIC(WORDS, GAUGE, "mcp_index_documents", "", "Documents whose words are in the index in memory; 0 until searches by words make it worthwhile")
 METRIC(BACKEND_UP, GAUGE, "mcp_backend_up", "backend", "1 while the server answers, 0 while it is left alone because it did not")
 METRIC(BACKEND_CHECK_TIME, SECONDS, "mcp_backend_check_seconds", "backend", "Time of one health check, failed ones included")

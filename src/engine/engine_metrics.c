@@ -26,7 +26,7 @@ void engine_collect(void *self)
 	struct hot_keys_stats keys;
 	struct readers_stats readers;
 	struct writer_stats writer;
-	uint64_t vectors, documents, bytes;
+	uint64_t vectors, without, documents, bytes;
 
 	hot_keys_stats(engine->hot_keys, &keys);
 	set(METRIC_KEYS_CACHED, S(""), keys.keys);
@@ -40,8 +40,9 @@ void engine_collect(void *self)
 	set(METRIC_MEMORY, S("sqlite"), readers.cache_bytes + writer.cache_bytes);
 	set(METRIC_STORAGE, S("database"), file_bytes(engine, ""));
 	set(METRIC_STORAGE, S("wal"), file_bytes(engine, "-wal"));
-	if (vectors_try_memory(engine->vectors, &vectors, &bytes)) {
+	if (vectors_try_memory(engine->vectors, &vectors, &without, &bytes)) {
 		set(METRIC_VECTORS, S(""), vectors);
+		set(METRIC_VECTORS_MISSING, S(""), without);
 		set(METRIC_MEMORY, S("vector_index"), bytes);
 	}
 	if (words_try_memory(engine->words, &documents, &bytes)) {

@@ -479,11 +479,12 @@ bool vectors_counts(struct vectors *v, uint64_t *ret_contexts, uint64_t *ret_vec
 	return ready;
 }
 
-bool vectors_try_memory(struct vectors *v, uint64_t *ret_vectors, uint64_t *ret_bytes)
+bool vectors_try_memory(struct vectors *v, uint64_t *ret_vectors, uint64_t *ret_without, uint64_t *ret_bytes)
 {
 	if (pthread_rwlock_tryrdlock(&v->lock) != 0)
 		return false;
 	*ret_vectors = v->scan ? scan_count(v->scan) : 0;
+	*ret_without = v->rows.count - *ret_vectors;
 	*ret_bytes = scan_bytes(v->scan) + vector_rows_bytes(&v->rows) + vector_rows_bytes(&v->gone);
 	pthread_rwlock_unlock(&v->lock);
 	return true;

@@ -75,6 +75,6 @@ void vectors_end(struct vectors *vectors);
 bool vectors_counts(struct vectors *vectors, uint64_t *ret_contexts, uint64_t *ret_vectors);
 
 /* For /metrics, without waiting. False: commits are being applied just now. */
-bool vectors_try_memory(struct vectors *vectors, uint64_t *ret_vectors, uint64_t *ret_bytes);
+bool vectors_try_memory(struct vectors *vectors, uint64_t *ret_vectors, uint64_t *ret_without, uint64_t *ret_bytes);
 
 #endif

@@ -85,6 +85,10 @@ static void a_server_loads_before_it_is_asked(void **state)
 		sched_yield();
 	assert_int_equal(contexts, 300);
 	assert_int_equal(vectors, 300);
+	store(f, "plain", 0);
+	engine_collect(f->ports.self);
+	assert_int_equal(metric_value(metric_series(METRIC_VECTORS, S(""))), 300);
+	assert_int_equal(metric_value(metric_series(METRIC_VECTORS_MISSING, S(""))), 1);
 	fixture_reopen(f);
 	engine_warm(f->ports.self); /* and closing ends it wherever it is */
 	fixture_reopen(f);
