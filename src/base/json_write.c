@@ -67,6 +67,8 @@ static char *room_to_quote(struct buffer *out, struct slice text)
 		return out->ptr + out->len;
 	if (text.len >= SIZE_MAX / 8)
 		return NULL;
+	if (text.len == 0) /* perhaps without a place, to which nothing may be added */
+		return buffer_reserve(out, 2);
 	return buffer_reserve(out, text.len + json_escape_growth(text.ptr, text.ptr + text.len) + 2);
 }
 

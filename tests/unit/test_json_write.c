@@ -126,6 +126,17 @@ static void quoting_needs_the_room_it_takes(void **state)
 		}
 }
 
+/* Nothing at no place, where the buffer has no room yet: what a sanitizer looks at. */
+static void nothing_is_quoted(void **state)
+{
+	struct buffer b;
+
+	buffer_init(&b, 4096);
+	json_quote(&b, (struct slice){0});
+	assert_written(&b, "\"\"");
+	buffer_release(&b);
+}
+
 static void strings_come_back(void **state)
 {
 	char text[40];
@@ -280,6 +291,7 @@ int main(void)
 		cmocka_unit_test(integers),
 		cmocka_unit_test(ceilings),
 		cmocka_unit_test(quoting_needs_the_room_it_takes),
+		cmocka_unit_test(nothing_is_quoted),
 		cmocka_unit_test(strings_come_back),
 		cmocka_unit_test(doubles),
 		cmocka_unit_test(no_locale),
