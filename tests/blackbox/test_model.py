@@ -55,6 +55,7 @@ def listing():
         shown = result("model", "list", "--model-dir", models)
         contains(shown, "all-MiniLM-L6-v2   not installed")
         contains(shown, "bge-small-en-v1.5  not installed")
+        contains(shown, "e5-small-v2        not installed")
         pathlib.Path(models, NAME).mkdir()
         pathlib.Path(models, NAME, "config.json").write_text("{}")
         contains(result("model", "list", "--model-dir", models), "installed, in use")
