@@ -5,6 +5,7 @@ import fcntl
 import json
 import os
 import pathlib
+import re
 import socket
 import subprocess
 import threading
@@ -119,13 +120,28 @@ class FakeOwner:
         self.listener.listen()
         self.listener.settimeout(WAIT_S)
 
-    def answer_call(self, status):
-        """Answers health checks until a tool is called; that gets this status, or the owner's end when it is None."""
+    @staticmethod
+    def read_request(client):
+        request = client.recv(65536)
+        while b"\r\n\r\n" not in request:
+            request += client.recv(65536)
+        length = re.search(rb"Content-Length: (\d+)", request)
+        while len(request) < request.index(b"\r\n\r\n") + 4 + (int(length[1]) if length else 0):
+            request += client.recv(65536)
+        return request
+
+    def answer_call(self, status, whole=True):
+        """Answers health checks until a tool is called; that gets this status, or the owner's end when it is None, which
+        has read the whole request or some bytes of it."""
         while True:
             client, _ = self.listener.accept()
             with client:
                 client.settimeout(WAIT_S)
-                request = client.recv(65536)
+                begin = client.recv(20, socket.MSG_PEEK)
+                if not whole and begin.startswith(b"POST"):
+                    self.end()
+                    return client.recv(20)
+                request = self.read_request(client)
                 if request.startswith(b"GET /health/live "):
                     client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
                     continue
@@ -162,6 +178,15 @@ def write_in_flight():
         equal((found["success"], found["error_type"]), (False, "storage_unavailable"))
         contains(found["message"], "may or may not have been done")
         equal(peer.tool("update_scratchpad", agent_id="a", key="k", content="1", mode="increment")["version"], 1)
+
+
+def write_half_read():
+    """a write of which the owner that went away had read some bytes is done by the process that takes over"""
+    with directory() as path, Peer(path) as peer:
+        owner = FakeOwner(path)
+        peer.send("tools/call", {"name": "update_scratchpad", "arguments": {"agent_id": "a", "key": "k", "content": "1", "mode": "increment"}})
+        contains(owner.answer_call(None, whole=False).decode(), "POST /tools/")
+        equal(peer.receive()["result"]["structuredContent"]["version"], 1)
 
 
 def busy_owner():
@@ -259,5 +284,5 @@ def long_path():
 
 
 run(second_serve, stdio_forwards_to_serve, two_editors, failures_forward, commands_share, takeover_after_kill, takeover_after_end,
-    takeover_by_one_of_many, read_in_flight, write_in_flight, busy_owner, serve_after_stdio, many_at_once, commands_at_once,
+    takeover_by_one_of_many, read_in_flight, write_in_flight, write_half_read, busy_owner, serve_after_stdio, many_at_once, commands_at_once,
     stale_socket, modes, long_path)
