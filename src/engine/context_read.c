@@ -155,7 +155,6 @@ enum cs_status context_get(void *self, struct op *op, const struct slice *ids, s
 	const struct context_filter *from, bool with_relations, struct context **ret_contexts, size_t *ret_count,
 	struct cs_error *err)
 {
-	static const struct context_filter everything = {.date_from = CONTEXT_NO_DATE, .date_to = CONTEXT_NO_DATE};
 	struct engine *engine = self;
 	struct sql *sql;
 	struct filter filter;
@@ -165,7 +164,7 @@ enum cs_status context_get(void *self, struct op *op, const struct slice *ids, s
 
 	if (status != CS_OK)
 		return status;
-	status = filter_compile(&filter, op->arena, from ? from : &everything, 2, err);
+	status = filter_compile(&filter, op->arena, from, 2, err);
 	if (status == CS_OK)
 		status = get(sql, op->arena, ids, count, &filter, with_relations, contexts, &filled, err);
 	filter_release(&filter);

@@ -153,6 +153,7 @@ static struct embedding_key key_of(const struct embed_model *model, enum embed_k
 	return (struct embedding_key){hash.low64, hash.high64};
 }
 
+/* What all texts of a call have in common. */
 struct asking {
 	struct embedding_service *service;
 	const struct embed_model *model;
@@ -263,7 +264,18 @@ static void await(const struct asking *asking, struct op *op, struct embedding_c
 		leave(s, &interests[i], &why);
 }
 
-static void ask_and_wait(const struct asking *asking, struct op *op, const struct embedding_text *texts, size_t count,
+/* Under the lock: what stands before the call, of whose own texts none is in the queue yet. */
+static void look_ahead(struct asking *asking)
+{
+	struct embedding_service *s = asking->service;
+	int64_t limit_ms = s->options.queue_wait_ms, before_ms = wait_ms(s);
+
+	asking->full = is_full(s, asking->class_);
+	if (asking->class_ == EMBEDDING_DOCUMENTS && limit_ms > 0 && before_ms > limit_ms)
+		asking->late_ms = before_ms;
+}
+
+static void ask_and_wait(struct asking *asking, struct op *op, const struct embedding_text *texts, size_t count,
 	struct embedding_interest *interests, const struct embedding_key *keys)
 {
 	struct embedding_service *s = asking->service;
@@ -272,6 +284,7 @@ static void ask_and_wait(const struct asking *asking, struct op *op, const struc
 
 	wait_cond_init(&call.changed);
 	pthread_mutex_lock(&s->lock);
+	look_ahead(asking);
 	for (size_t i = 0; i < count; i++) {
 		interests[i].call = &call;
 		enlist(asking, &interests[i], &texts[i], keys[i]);
@@ -321,11 +334,6 @@ enum cs_status embedding_ask(struct embedding_service *s, struct op *op, enum em
 		keys[i] = key_of(&model, asking.kind, texts[i].text);
 		interests[i].to = vectors + i * model.dimension;
 	}
-	pthread_mutex_lock(&s->lock);
-	asking.full = is_full(s, class_);
-	if (class_ == EMBEDDING_DOCUMENTS && s->options.queue_wait_ms > 0 && wait_ms(s) > s->options.queue_wait_ms)
-		asking.late_ms = wait_ms(s);
-	pthread_mutex_unlock(&s->lock);
 	ask_and_wait(&asking, &until, texts, count, interests, keys);
 	for (size_t i = 0; i < count; i++) {
 		texts[i].error = interests[i].error;

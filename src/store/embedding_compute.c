@@ -243,15 +243,11 @@ static void *compute_run(void *thread)
 	struct embedding_thread *self = thread;
 	struct embedding_service *s = self->service;
 	struct embedding_crew *crew = self->crew;
-	struct embedding_job **jobs = calloc(s->options.batch_texts, sizeof(struct embedding_job *));
-	size_t room = jobs ? s->options.batch_texts : 1, count;
-	struct embedding_job *only;
+	struct embedding_job *only, **many = calloc(s->options.batch_texts, sizeof(struct embedding_job *));
+	struct embedding_job **jobs = many ? many : &only;
+	size_t room = many ? s->options.batch_texts : 1, count;
 	struct arena arena;
-	struct op op = {.arena = &arena,
-		.principal = &principal_anonymous,
-		.deadline_ns = OP_NO_DEADLINE,
-		.cancelled = &s->closing,
-		.may_wait = true};
+	struct op op = embedding_op(s, &arena);
 
 	pthread_setname_np(pthread_self(), crew == &s->crews[EMBEDDING_BACKGROUND] ? "embed-later" : "embed");
 	if (crew == &s->crews[EMBEDDING_BACKGROUND])
@@ -259,21 +255,21 @@ static void *compute_run(void *thread)
 	arena_init(&arena, NULL, 0, ARENA_CEILING);
 	pthread_mutex_lock(&s->lock);
 	while (!atomic_load(&s->closing)) {
-		count = embedding_queue_take(&s->queue, crew->first, crew->last, share_of(s, crew, room),
-			s->options.batch_bytes, jobs ? jobs : &only);
+		count = embedding_queue_take(
+			&s->queue, crew->first, crew->last, share_of(s, crew, room), s->options.batch_bytes, jobs);
 		if (count == 0 && !rest(s, crew))
 			break;
 		if (count == 0)
 			continue;
-		note_begun(jobs ? jobs : &only, count);
+		note_begun(jobs, count);
 		pthread_mutex_unlock(&s->lock);
-		run_jobs(s, &op, jobs ? jobs : &only, count);
+		run_jobs(s, &op, jobs, count);
 		arena_reset(&arena);
 		pthread_mutex_lock(&s->lock);
 	}
 	self->state = THREAD_ENDED;
 	pthread_mutex_unlock(&s->lock);
 	arena_release(&arena);
-	free(jobs);
+	free(many);
 	return NULL;
 }

@@ -148,6 +148,16 @@ struct embedding_service {
 	struct metrics_collector collector;
 };
 
+/* Of the service's own threads: nobody waits for it, and the end of the service ends it. */
+static inline struct op embedding_op(struct embedding_service *s, struct arena *arena)
+{
+	return (struct op){.arena = arena,
+		.principal = &principal_anonymous,
+		.deadline_ns = OP_NO_DEADLINE,
+		.cancelled = &s->closing,
+		.may_wait = true};
+}
+
 /* store/embedding_model.c: what the embedder last said, under the lock. */
 extern const char embedding_off_text[];
 void embedding_note_success(struct embedding_service *);

@@ -134,11 +134,7 @@ void *embedding_repair_run(void *thread)
 	int64_t delay_ns = RETRY_MIN_S * INT64_C(1000000000);
 	enum round round = ROUND_DONE;
 	struct arena arena;
-	struct op op = {.arena = &arena,
-		.principal = &principal_anonymous,
-		.deadline_ns = OP_NO_DEADLINE,
-		.cancelled = &s->closing,
-		.may_wait = true};
+	struct op op = embedding_op(s, &arena);
 
 	pthread_setname_np(pthread_self(), "repair");
 	arena_init(&arena, NULL, 0, ARENA_CEILING);

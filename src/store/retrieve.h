@@ -7,9 +7,9 @@
  * that do (agent state is read with get_agent_state).
  *
  * The query "*" stands for everything: no search, newest first, each with score 1. With ids, exactly these are read, each
- * once, in their order, and which of them are not there is told. What would choose or order otherwise (query, filters,
- * order, threshold, a mode that is a kind of search) is refused beside ids: to leave it out silently would be to answer
- * another question. limit is the size of a page, as ever.
+ * once, in their order, and which of them are not there is told. What would leave some of them out (filters, threshold) is
+ * refused beside ids: to pass over it silently would be to answer another question. What says how to search (query,
+ * order, mode) has no use then, and is named. limit is the size of a page, as ever.
  *
  * Pages. The next one begins behind the last hit of the former one. Where contexts have changed in between, that hit is
  * looked for near its old place and the page begins behind it wherever it is now, so that what was stored or removed
