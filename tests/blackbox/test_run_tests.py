@@ -43,6 +43,15 @@ def failing_output():
     blackbox.contains(text, "| why")
 
 
+def failures():
+    """what failed is named again at the end, with the last it said or what is wrong with the program"""
+    text = last("1 passed, 3 failed, 0 skipped", 1,
+                "echo 1..3; echo not ok 1 - a; echo '# Traceback'; echo '#   line'; echo; echo '# 1 is not 2'; echo ok 2; echo '# no matter';"
+                "echo not ok 3 - c; exit 1", "exit 7")
+    blackbox.contains(text, "failed: test_0: a: Traceback | line | 1 is not 2\nfailed: test_0: c: it gave no reason\n")
+    blackbox.contains(text, "failed: test_1: it ended with status 7, though no test failed\n")
+
+
 def skips():
     """a skipped test is listed with its reason, in the form of TAP and of cmocka 1.1.5"""
     text = last("1 passed, 0 failed, 3 skipped", 0,
@@ -80,4 +89,4 @@ def time_out():
 
 
 if __name__ == "__main__":
-    blackbox.run(counts, failing_output, skips, crashes, plans, nothing, time_out)
+    blackbox.run(counts, failing_output, failures, skips, crashes, plans, nothing, time_out)

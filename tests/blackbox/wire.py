@@ -147,16 +147,25 @@ def bounded(server, megabytes):
 
 def metric(port, name):
     """The sum of a metric's series."""
-    lines = ask(port, request("GET", "/metrics")).body.decode().splitlines()
+    reply = ask(port, request("GET", "/metrics"))
+    if reply is None:
+        raise ConnectionError("no answer")
+    lines = reply.body.decode().splitlines()
     return sum(float(line.rsplit(" ", 1)[1]) for line in lines if line.startswith((name + " ", name + "{")))
 
 
 def eventually(what, condition):
-    """Waits for something the server does in its own time and tells nobody."""
+    """Waits for something the server does in its own time and tells nobody. A full server may reset who comes to look."""
     until = time.monotonic() + WAIT_S
-    while not condition():
+    while True:
+        why = ""
+        try:
+            if condition():
+                return
+        except ConnectionError as reset:
+            why = f": {reset}"
         if time.monotonic() > until:
-            raise AssertionError(f"{what} did not come about in {WAIT_S} s")
+            raise AssertionError(f"{what} did not come about in {WAIT_S} s{why}")
         time.sleep(0.02)
 
 
