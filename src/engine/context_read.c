@@ -176,6 +176,44 @@ enum cs_status context_get(void *self, struct op *op, const struct slice *ids, s
 	return status;
 }
 
+enum cs_status context_select_equal(
+	struct sql *sql, const struct context *c, struct arena *arena, struct slice *ret_id, struct cs_error *err)
+{
+	static const char text[] = "SELECT id FROM contexts WHERE content_hash = ?1 AND namespace IS ?2 AND id <> ?3"
+				   " AND hidden = 0 LIMIT 1";
+	sqlite3_stmt *stmt = NULL;
+	bool row;
+	enum cs_status status = sql_prepare(sql, text, &stmt, err);
+
+	if (status != CS_OK)
+		return status;
+	sql_bind_i64(stmt, 1, (int64_t)c->content_hash);
+	sql_bind_optional(stmt, 2, c->namespace_);
+	sql_bind_text(stmt, 3, c->id);
+	status = sql_step(sql, stmt, &row, err);
+	if (status == CS_OK && row && !sql_copy(stmt, 0, arena, ret_id))
+		status = cs_fail_memory(err);
+	sql_finish(stmt);
+	return status;
+}
+
+enum cs_status context_find_equal(
+	void *self, struct op *op, const struct context *c, struct slice *ret_id, struct cs_error *err)
+{
+	struct engine *engine = self;
+	struct slice id = S("");
+	struct sql *sql;
+	enum cs_status status = readers_begin(engine->readers, op, &sql, err);
+
+	if (status != CS_OK)
+		return status;
+	status = context_select_equal(sql, c, op->arena, &id, err);
+	readers_end(engine->readers, sql);
+	if (status == CS_OK)
+		*ret_id = id;
+	return status;
+}
+
 /* Lists. */
 
 static enum cs_status count_matches(

@@ -63,27 +63,6 @@ static enum cs_status look(
 	return status;
 }
 
-static enum cs_status find_duplicate(const struct write_txn *txn, const struct context *c, struct arena *arena,
-	struct slice *ret_id, struct cs_error *err)
-{
-	static const char text[] = "SELECT id FROM contexts WHERE content_hash = ?1 AND namespace IS ?2 AND id <> ?3"
-				   " AND hidden = 0 LIMIT 1";
-	sqlite3_stmt *stmt = NULL;
-	bool row;
-	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
-
-	if (status != CS_OK)
-		return status;
-	sql_bind_i64(stmt, 1, (int64_t)c->content_hash);
-	sql_bind_optional(stmt, 2, c->namespace_);
-	sql_bind_text(stmt, 3, c->id);
-	status = sql_step(txn->sql, stmt, &row, err);
-	if (status == CS_OK && row && !sql_copy(stmt, 0, arena, ret_id))
-		status = cs_fail_memory(err);
-	sql_finish(stmt);
-	return status;
-}
-
 static enum cs_status check_version(const struct context_put *put, const struct stored *stored, struct cs_error *err)
 {
 	if (put->if_version == CONTEXT_VERSION_ANY || (uint64_t)put->if_version == stored->version)
@@ -367,7 +346,7 @@ static enum cs_status put_one(const struct write_txn *txn, struct put_job *job, 
 	if (status == CS_OK)
 		status = check_version(put, &judged.stored, err);
 	if (status == CS_OK)
-		status = find_duplicate(txn, &put->context, job->job.op->arena, duplicate_of, err);
+		status = context_select_equal(txn->sql, &put->context, job->job.op->arena, duplicate_of, err);
 	if (status != CS_OK || (put->skip_duplicate && duplicate_of->len))
 		return status;
 	if (put->vector)

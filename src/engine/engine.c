@@ -196,6 +196,7 @@ struct context_port engine_contexts(struct engine *engine)
 		.self = engine,
 		.put = context_put,
 		.get = context_get,
+		.find_equal = context_find_equal,
 		.list = context_list,
 		.history = context_history,
 		.remove = context_remove,

@@ -42,6 +42,11 @@ enum cs_status context_put(void *self, struct op *, const struct context_put *, 
 enum cs_status context_get(void *self, struct op *, const struct slice *ids, size_t count,
 	const struct context_filter *, bool with_relations, struct context **ret_contexts, size_t *ret_count,
 	struct cs_error *);
+enum cs_status context_find_equal(
+	void *self, struct op *, const struct context *, struct slice *ret_id, struct cs_error *);
+/* The same within a transaction; the id is in the arena. */
+enum cs_status context_select_equal(
+	struct sql *, const struct context *, struct arena *, struct slice *ret_id, struct cs_error *);
 enum cs_status context_list(void *self, struct op *, const struct context_filter *, size_t offset, size_t limit,
 	bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total, struct cs_error *);
 enum cs_status context_history(void *self, struct op *, struct slice id, struct context_history_entry **ret_entries,

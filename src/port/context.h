@@ -127,6 +127,9 @@ struct context_port {
 	enum cs_status (*get)(void *self, struct op *, const struct slice *ids, size_t count,
 		const struct context_filter *, bool with_relations, struct context **ret_contexts, size_t *ret_count,
 		struct cs_error *);
+	/* The id of another live context with the same content_hash and namespace, or empty: what put would say now. */
+	enum cs_status (*find_equal)(
+		void *self, struct op *, const struct context *, struct slice *ret_id, struct cs_error *);
 	/* Newest first (created_at, then id), from `offset`; *ret_total counts all that match. */
 	enum cs_status (*list)(void *self, struct op *, const struct context_filter *, size_t offset, size_t limit,
 		bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total,

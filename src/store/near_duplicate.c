@@ -1,10 +1,13 @@
 /* Looks for what says the same: among the vectors of the store, and among the other contexts of the same call.
  *
- * Candidates are read and looked at here, PAGE at a time in an arena of their own, at most PAGES times: a store where more
- * than that are nearly equal has other duplicates to tell. All of the store is asked first, since type and namespace are
- * looked at here anyway (the port's filter cannot say "without a namespace"), and a filter costs a visit to each row it
- * lets through: 100,000 contexts of one type would be 10 ms for each store. Only when there are more candidates than are
- * looked at does the filter choose which. Within a call near ones are told and not skipped, because the first may still fail. */
+ * The same content is looked for first, by its hash: a log that says the same ten thousand times would have as many
+ * vectors at similarity 1. Then the nearest LOOKED_AT are read and looked at here, PAGE at a time in an arena of their
+ * own; a store where more than that are nearly equal has other duplicates to tell. All of the store is asked first, since
+ * type and namespace are looked at here anyway (the port's filter cannot say "without a namespace"), and a filter costs a
+ * visit to each row it lets through: 100,000 contexts of one type would be 10 ms for each store. The filter chooses only
+ * where others of another kind take places among those that are looked at, and there are more candidates than these.
+ * Within a call near ones are told and not skipped, because the first may still fail. */
+#include <math.h>
 #include <strings.h>
 #include <xxhash.h>
 
@@ -12,7 +15,7 @@
 #include "store/meaning.h"
 
 #define PAGE          16u
-#define PAGES         8u
+#define LOOKED_AT     128u
 #define SCRATCH_BYTES (64u << 20)
 
 static uint64_t add_to_hash(uint64_t hash, const void *bytes, size_t len)
@@ -93,59 +96,89 @@ static bool same_facts(struct arena *arena, struct slice a, struct slice b)
 	       add_facts(0, &left, 0) == add_facts(0, &right, 0);
 }
 
-/* True when there is nothing better to be found: an exact one. */
-static bool judge(struct op *op, struct arena *scratch, const struct context *own, const struct context *other,
+enum verdict { DUPLICATE, OTHER, OTHER_KIND };
+
+static enum verdict judge(struct op *op, struct arena *scratch, const struct context *own, const struct context *other,
 	struct meaning *meaning)
 {
-	bool exact = slice_eq(own->content, other->content);
-
-	if (slice_eq(own->id, other->id) || !slice_eq(own->type, other->type) ||
-		!slice_eq(own->namespace_, other->namespace_))
-		return false;
-	if (!exact && (meaning->near.len > 0 || !same_facts(scratch, own->content, other->content)))
-		return false;
+	if (!slice_eq(own->type, other->type) || !slice_eq(own->namespace_, other->namespace_))
+		return OTHER_KIND;
+	if (slice_eq(own->id, other->id) || !same_facts(scratch, own->content, other->content))
+		return OTHER;
 	meaning->near = arena_copy(op->arena, other->id);
-	meaning->exact = exact && meaning->near.ptr;
-	if (!meaning->near.ptr)
-		meaning->near.len = 0;
-	return meaning->exact;
+	if (meaning->near.ptr)
+		return DUPLICATE;
+	meaning->near.len = 0;
+	return OTHER;
 }
 
-enum look { LOOK_DONE, LOOK_MORE, LOOK_TOO_MANY };
+/* The same content, whose id becomes near if it has a vector. */
+static bool find_exact(struct store *store, struct op *op, const struct context_put *put, struct meaning *meaning)
+{
+	struct slice id = S("");
+	double similarity = (double)NAN;
 
-/* One page of candidates. LOOK_DONE: no further ones are needed, or there are none. */
-static enum look look_at_page(struct store *store, struct op *op, const struct context_put *put,
-	const struct context_filter *filter, size_t page, struct meaning *meaning)
+	if (store->contexts.find_equal(store->contexts.self, op, &put->context, &id, NULL) != CS_OK || id.len == 0)
+		return false;
+	if (store->vectors.similarities(
+		    store->vectors.self, op, put->vector, put->model->dimension, &id, 1, &similarity, NULL) == CS_OK &&
+		!isnan(similarity)) {
+		meaning->near = id;
+		meaning->exact = true;
+	}
+	return true;
+}
+
+/* One page of candidates. *ret_other_kind: some were of another type or namespace. False: no further ones are needed, or
+ * they cannot be read. */
+static bool look_at_page(struct store *store, struct op *op, const struct context_put *put,
+	const struct vector_hit *hits, size_t count, struct meaning *meaning, bool *ret_other_kind)
+{
+	struct op inner = *op;
+	struct slice ids[PAGE];
+	struct context *contexts = NULL;
+	struct arena scratch;
+	bool more;
+
+	arena_init(&scratch, NULL, 0, SCRATCH_BYTES);
+	inner.arena = &scratch;
+	for (size_t i = 0; i < count; i++)
+		ids[i] = hits[i].id;
+	more = store->contexts.get(store->contexts.self, &inner, ids, count, NULL, false, &contexts, &count, NULL) ==
+	       CS_OK;
+	for (size_t i = 0; more && i < count; i++) {
+		enum verdict verdict = judge(op, &scratch, &put->context, &contexts[i], meaning);
+
+		more = verdict != DUPLICATE;
+		*ret_other_kind |= verdict == OTHER_KIND;
+	}
+	arena_release(&scratch);
+	return more;
+}
+
+/* False: there are more candidates than are looked at, no filter yet, and some of these were of another kind. */
+static bool look_at_nearest(struct store *store, struct op *op, const struct context_put *put,
+	const struct context_filter *filter, struct meaning *meaning)
 {
 	const struct vector_query query = {.vector = put->vector,
 		.dimension = put->model->dimension,
 		.filter = filter,
-		.offset = page * PAGE,
-		.limit = PAGE,
+		.limit = LOOKED_AT,
 		.least_similarity = NEAR_DUPLICATE_SIMILARITY};
 	struct op inner = *op;
 	struct vector_result found;
-	struct slice ids[PAGE];
-	struct context *contexts = NULL;
 	struct arena scratch;
-	size_t count = 0;
-	bool done, too_many = false;
+	bool other_kind = false, more, crowded;
 
 	arena_init(&scratch, NULL, 0, SCRATCH_BYTES);
 	inner.arena = &scratch;
-	done = store->vectors.search(store->vectors.self, &inner, &query, &found, NULL) != CS_OK || found.count == 0;
-	for (size_t i = 0; !done && i < found.count; i++)
-		ids[i] = found.hits[i].id;
-	if (!done)
-		done = store->contexts.get(store->contexts.self, &inner, ids, found.count, NULL, false, &contexts,
-			       &count, NULL) != CS_OK;
-	for (size_t i = 0; !done && i < count; i++)
-		done = judge(op, &scratch, &put->context, &contexts[i], meaning);
-	if (!done)
-		too_many = !filter && found.total > PAGE * PAGES;
-	done = done || query.offset + found.count >= found.total;
+	more = store->vectors.search(store->vectors.self, &inner, &query, &found, NULL) == CS_OK;
+	crowded = more && !filter && found.total > LOOKED_AT;
+	for (size_t at = 0; more && at < found.count && !(crowded && other_kind); at += PAGE)
+		more = look_at_page(store, op, put, found.hits + at, found.count - at < PAGE ? found.count - at : PAGE,
+			meaning, &other_kind);
 	arena_release(&scratch);
-	return too_many ? LOOK_TOO_MANY : done ? LOOK_DONE : LOOK_MORE;
+	return !(more && crowded && other_kind);
 }
 
 static void look_in_store(struct store *store, struct op *op, const struct context_put *put, struct meaning *meaning)
@@ -155,16 +188,9 @@ static void look_in_store(struct store *store, struct op *op, const struct conte
 		.namespace_ = put->context.namespace_,
 		.date_from = CONTEXT_NO_DATE,
 		.date_to = CONTEXT_NO_DATE};
-	const struct context_filter *filter = NULL;
-	enum look look = LOOK_MORE;
 
-	for (size_t page = 0; page < PAGES && look == LOOK_MORE; page++) {
-		look = look_at_page(store, op, put, filter, page, meaning);
-		if (look == LOOK_TOO_MANY) {
-			filter = &own_kind;
-			look = look_at_page(store, op, put, filter, page, meaning);
-		}
-	}
+	if (!find_exact(store, op, put, meaning) && !look_at_nearest(store, op, put, NULL, meaning))
+		(void)look_at_nearest(store, op, put, &own_kind, meaning);
 }
 
 static double similarity(const float *a, const float *b, uint32_t dimension)
@@ -185,8 +211,8 @@ static void look_among(struct op *op, const struct context_put *puts, size_t own
 		if (!puts[i].vector || similarity(puts[i].vector, puts[own].vector, puts[own].model->dimension) <
 					       NEAR_DUPLICATE_SIMILARITY)
 			continue;
-		(void)judge(op, &scratch, &puts[own].context, &puts[i].context, &meanings[own]);
-		meanings[own].same_call = meanings[own].near.len > 0;
+		meanings[own].same_call =
+			judge(op, &scratch, &puts[own].context, &puts[i].context, &meanings[own]) == DUPLICATE;
 		arena_reset(&scratch);
 	}
 	arena_release(&scratch);

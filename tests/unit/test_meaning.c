@@ -361,6 +361,26 @@ static void a_near_duplicate_is_found_among_many_of_another_type(void **state)
 	assert_str("duplicate_of", "l");
 }
 
+/* More of its own kind, all at similarity 1, stand before it than are looked at. */
+static void the_same_content_is_found_among_many_of_other_facts(void **state)
+{
+	char arguments[160];
+
+	for (int i = 0; i < 140; i++) {
+		snprintf(arguments, sizeof arguments,
+			"{\"id\":\"d%d\",\"type\":\"log\",\"content\":{\"text\":\"one same thing\",\"value\":%d}}", i,
+			i);
+		accepted("store_context", arguments);
+	}
+	accepted("store_context",
+		"{\"id\":\"last\",\"type\":\"log\",\"content\":{\"text\":\"one same thing\",\"value\":-1}}");
+	assert_int_equal(json_type_of(&fx.reply, at("duplicate_of")), JSON_NULL);
+	accepted("store_context", "{\"type\":\"log\"" SKIP ",\"content\":{\"text\":\"one same thing\",\"value\":-1}}");
+	assert_str("duplicate_of", "last");
+	assert_str("vector_id", "last");
+	assert_str("embedding_status", "completed");
+}
+
 static void near_duplicates_are_told(void **state)
 {
 	accepted("store_context", STORE("x", "", "The server listens on port 8080, always."));
@@ -444,6 +464,7 @@ int main(void)
 		T(what_is_stored_is_found_by_meaning_at_once),
 		T(near_duplicates_are_told),
 		T(a_near_duplicate_is_found_among_many_of_another_type),
+		T(the_same_content_is_found_among_many_of_other_facts),
 		T(other_numbers_and_denials_are_other_facts),
 	};
 
