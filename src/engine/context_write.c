@@ -28,6 +28,7 @@ struct stored {
 	uint64_t row_version;
 	uint64_t version;   /* as a client sees it: 0 if hidden or absent */
 	int64_t vector_set; /* 0: no vector */
+	int64_t created_at;
 };
 
 /* One put, judged. */
@@ -41,7 +42,7 @@ struct judged {
 static enum cs_status look(
 	const struct write_txn *txn, struct slice id, struct stored *ret_stored, struct cs_error *err)
 {
-	static const char text[] = "SELECT row, hidden, version, vector_set FROM contexts WHERE id = ?1";
+	static const char text[] = "SELECT row, hidden, version, vector_set, created_at FROM contexts WHERE id = ?1";
 	struct stored stored = {0};
 	sqlite3_stmt *stmt = NULL;
 	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
@@ -56,6 +57,7 @@ static enum cs_status look(
 		stored.row_version = (uint64_t)sqlite3_column_int64(stmt, 2);
 		stored.version = stored.hidden == CONTEXT_LIVE ? stored.row_version : 0;
 		stored.vector_set = sqlite3_column_int64(stmt, 3);
+		stored.created_at = sqlite3_column_int64(stmt, 4);
 	}
 	sql_finish(stmt);
 	if (status == CS_OK)
@@ -289,10 +291,14 @@ static enum cs_status drop_edges(
 }
 
 /* Its vector, or none: a former version's does not speak for this one. */
-static enum cs_status store_vector(const struct write_txn *txn, const struct context_put *put,
+static enum cs_status store_vector(const struct write_txn *txn, struct arena *arena, const struct context_put *put,
 	const struct judged *judged, int64_t row, struct vector_change *change, struct cs_error *err)
 {
+	const int64_t created_at = judged->stored.row_exists ? judged->stored.created_at : txn->now_ms;
+
 	*change = (struct vector_change){.kind = VECTOR_PENDING, .row = row, .id = put->context.id};
+	if (!attributes_of_context(arena, &put->context, judged->tags, created_at, &change->attributes))
+		return cs_fail_memory(err);
 	if (put->vector) {
 		change->kind = VECTOR_SET;
 		change->vector = put->vector;
@@ -326,7 +332,7 @@ static enum cs_status store(
 	if (status == CS_OK && c->relation_count)
 		status = add_edges(txn, row, c, &result->relationships_created, err);
 	if (status == CS_OK)
-		status = store_vector(txn, &job->puts[i], judged, row, &job->changes[i], err);
+		status = store_vector(txn, job->job.op->arena, &job->puts[i], judged, row, &job->changes[i], err);
 	job->words[i].row = row;
 	result->version = judged->stored.row_version + 1;
 	if (status != CS_OK)

@@ -42,7 +42,7 @@ void engine_set_word_memory(struct engine *, uint64_t bytes_max);
 /* Brings the words of all contexts into memory now; searches do so by themselves when it is worthwhile (words.h). */
 CS_CHECKED enum cs_status engine_load_words(struct engine *, const struct op *, struct cs_error *);
 
-/* Begins to load the vectors, where there are any, beside all other work: for whoever will be asked to search. Once. */
+/* Begins to load contexts with their vectors beside all other work: for whoever will be asked to search. Once. Any thread. */
 void engine_warm(struct engine *);
 
 /* What `context-store doctor` asks: a full integrity check (slow). CS_STORAGE with the first finding. */

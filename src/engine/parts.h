@@ -22,8 +22,8 @@ struct engine {
 	struct words *words;
 	struct {
 		pthread_t thread;
-		bool started;
-		atomic_bool stopping;
+		bool started; /* of who has begun, and of who closes the engine */
+		atomic_bool begun, stopping;
 	} warm;                          /* warm.c */
 	atomic_uint_fast64_t generation; /* of the contexts; port/context.h says when it grows */
 	struct metric_series *key_hits, *key_misses;

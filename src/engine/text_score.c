@@ -4,8 +4,8 @@
  * more than half of the time of a search whose words stand everywhere. Matches come in the order of their rows, and so
  * do the lengths in their table (context_words_docsize, see sqlite.org/fts5.html, section 9.5), so here a cursor walks
  * beside the matches. Where it would have to step over many rows, because matches are few or a filter drops most, it
- * searches instead. This is how a filtered search and one before the words are in memory are scored; the others come
- * from the word index (words.h).
+ * searches instead. This is how a search with a filter on metadata and one before the words are in memory are scored;
+ * the others come from the word index (words.h).
  *
  * A scorer lives as long as its query: FTS5 keeps it (xSetAuxdata) and frees it. */
 #include "engine/text_score.h"

@@ -3,8 +3,9 @@
  * The query is split by the index's own tokenizer, so that it has the words the index has; each distinct word is quoted
  * and they are joined with OR. Nothing of what the user typed is query syntax.
  *
- * An unfiltered search by score is answered by the mirror of words once that is loaded (words.h), without a visit to the
- * file. What follows is about FTS5, which answers all others, with the same scores and totals.
+ * A search by score is answered by the mirror of words once that is loaded (words.h), without a visit to the file; with
+ * a filter, if the mirror of contexts is loaded as well (vectors.h) and can judge it (attributes.h). What follows is about
+ * FTS5, which answers all others, with the same scores and totals.
  *
  * One pass over the matches gives everything: rows that pass the filter are counted and scored, and the best offset + limit
  * of them kept (best.h). FTS5's own ORDER BY rank sorts all matches and cannot count them; a second statement for the
@@ -213,8 +214,8 @@ static enum cs_status name_hits(struct sql *sql, struct arena *arena, const stru
 }
 
 static enum cs_status search_file(struct engine *engine, const struct op *op, const struct filter *filter,
-	const struct words_of_query *words, size_t offset, struct best *best, struct text_result *result,
-	struct cs_error *err)
+	const struct words_of_query *words, const struct text_query *query, struct best *best,
+	struct text_result *result, struct cs_error *err)
 {
 	struct slice expression = match_expression(op->arena, words);
 	int64_t last_row = 0;
@@ -228,10 +229,10 @@ static enum cs_status search_file(struct engine *engine, const struct op *op, co
 	status = find_matches(sql, op->arena, filter, expression, best, result, &last_row, err);
 	if (status == CS_OK) {
 		best_sort(best);
-		status = name_hits(sql, op->arena, best, offset, result, err);
+		status = name_hits(sql, op->arena, best, query->offset, result, err);
 	}
 	readers_end(engine->readers, sql);
-	if (status == CS_OK && filter_is_empty(filter) && best->order == TEXT_BY_SCORE)
+	if (status == CS_OK && query->order == TEXT_BY_SCORE && attributes_answer(query->filter))
 		words_walked(engine->words, result->total, last_row);
 	return status;
 }
@@ -256,9 +257,10 @@ static enum cs_status name_from_memory(const struct word_index *index, struct ar
 	return CS_OK;
 }
 
+/* Holds the mirror of words. */
 static enum cs_status search_memory(const struct word_index *index, const struct op *op,
-	const struct words_of_query *words, size_t offset, struct best *best, struct text_result *result,
-	struct cs_error *err)
+	const struct words_of_query *words, const struct row_set *among, size_t offset, struct best *best,
+	struct text_result *result, struct cs_error *err)
 {
 	struct slice *stems = arena_array(op->arena, words->count, sizeof *stems);
 	enum cs_status status;
@@ -267,17 +269,57 @@ static enum cs_status search_memory(const struct word_index *index, const struct
 		return cs_fail_memory(err);
 	for (size_t i = 0; i < words->count; i++)
 		stems[i] = words->items[i].stem;
-	status = word_index_search(index, op, stems, words->count, best, &result->total, &result->top_score, err);
+	status =
+		word_index_search(index, op, stems, words->count, among, best, &result->total, &result->top_score, err);
 	if (status != CS_OK)
 		return status;
 	best_sort(best);
 	return name_from_memory(index, op->arena, best, offset, result, err);
 }
 
+/* What a search in memory may look at. False: the file has to be asked. */
+static bool select_in_memory(struct engine *engine, const struct op *op, const struct text_query *query,
+	struct row_set *set, enum cs_status *ret_status, struct cs_error *err)
+{
+	struct vectors_view view;
+
+	if (!attributes_answer(query->filter))
+		return false;
+	if (!vectors_try_begin(engine->vectors, &view)) {
+		engine_warm(engine);
+		return false;
+	}
+	*ret_status = attribute_table_select(view.attributes, op->arena, query->filter, set, err);
+	vectors_end(engine->vectors);
+	return true;
+}
+
+/* False: nothing was done, the file has to be asked. */
+static bool try_memory(struct engine *engine, const struct op *op, const struct text_query *query, bool filtered,
+	const struct words_of_query *words, struct best *best, struct text_result *result, enum cs_status *ret_status,
+	struct cs_error *err)
+{
+	const struct word_index *index;
+	struct row_set set;
+
+	*ret_status = CS_OK;
+	if (query->order != TEXT_BY_SCORE || !words_loaded(engine->words))
+		return false;
+	if (filtered && !select_in_memory(engine, op, query, &set, ret_status, err))
+		return false;
+	if (*ret_status != CS_OK)
+		return true;
+	index = words_begin(engine->words);
+	if (!index)
+		return false;
+	*ret_status = search_memory(index, op, words, filtered ? &set : NULL, query->offset, best, result, err);
+	words_end(engine->words);
+	return true;
+}
+
 static enum cs_status search(struct engine *engine, const struct op *op, const struct text_query *query,
 	const struct filter *filter, struct text_result *result, struct cs_error *err)
 {
-	const struct word_index *index = NULL;
 	struct words_of_query words = {0};
 	struct best best = {0};
 	enum cs_status status = split(engine->tokenizers, op->arena, query->text, &words, err);
@@ -292,14 +334,8 @@ static enum cs_status search(struct engine *engine, const struct op *op, const s
 		return status;
 	best.least = query->least_score;
 	best.in_order = query->in_order;
-	if (filter_is_empty(filter) && query->order == TEXT_BY_SCORE)
-		index = words_begin(engine->words);
-	if (index) {
-		status = search_memory(index, op, &words, query->offset, &best, result, err);
-		words_end(engine->words);
-	} else {
-		status = search_file(engine, op, filter, &words, query->offset, &best, result, err);
-	}
+	if (!try_memory(engine, op, query, !filter_is_empty(filter), &words, &best, result, &status, err))
+		status = search_file(engine, op, filter, &words, query, &best, result, err);
 	best_release(&best);
 	return status;
 }

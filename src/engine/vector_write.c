@@ -139,8 +139,9 @@ enum cs_status vector_erase(const struct write_txn *txn, int64_t row, struct cs_
 enum cs_status vector_bring_back(struct vectors *vectors, const struct write_txn *txn, struct arena *arena, int64_t row,
 	struct slice id, struct vector_change *ret_change, struct cs_error *err)
 {
-	static const char text[] = "SELECT v.vector FROM embedding_model m CROSS JOIN contexts c JOIN vectors v"
-				   " WHERE c.row = ?1 AND v.row = c.row AND c.vector_set = m.vector_set";
+	static const char text[] =
+		"SELECT v.vector, " ATTRIBUTE_COLUMNS " FROM embedding_model m CROSS JOIN contexts c"
+		" LEFT JOIN vectors v ON v.row = c.row AND c.vector_set = m.vector_set WHERE c.row = ?1";
 	struct vector_change change = {.kind = VECTOR_PENDING, .row = row, .id = id};
 	sqlite3_stmt *stmt = NULL;
 	bool there;
@@ -150,7 +151,9 @@ enum cs_status vector_bring_back(struct vectors *vectors, const struct write_txn
 		return status;
 	sql_bind_i64(stmt, 1, row);
 	status = sql_step(txn->sql, stmt, &there, err);
-	if (status == CS_OK && there) {
+	if (status == CS_OK && there && !attributes_of_row(arena, stmt, 1, &change.attributes))
+		status = cs_fail_memory(err);
+	if (status == CS_OK && there && sqlite3_column_type(stmt, 0) != SQLITE_NULL) {
 		size_t size = (size_t)sqlite3_column_bytes(stmt, 0);
 		float *vector = arena_alloc(arena, size);
 
@@ -180,9 +183,10 @@ struct vector_job {
 };
 
 static enum cs_status find_live(const struct write_txn *txn, const struct vector_job *job, int64_t *ret_row,
-	uint64_t *ret_version, struct cs_error *err)
+	uint64_t *ret_version, struct attributes *ret_attributes, struct cs_error *err)
 {
-	static const char text[] = "SELECT row, version FROM contexts WHERE id = ?1 AND hidden = 0";
+	static const char text[] =
+		"SELECT c.row, c.version, " ATTRIBUTE_COLUMNS " FROM contexts c WHERE c.id = ?1 AND c.hidden = 0";
 	sqlite3_stmt *stmt = NULL;
 	bool row;
 	enum cs_status status = sql_prepare(txn->sql, text, &stmt, err);
@@ -194,6 +198,8 @@ static enum cs_status find_live(const struct write_txn *txn, const struct vector
 	if (status == CS_OK && row) {
 		*ret_row = sqlite3_column_int64(stmt, 0);
 		*ret_version = (uint64_t)sqlite3_column_int64(stmt, 1);
+		if (!attributes_of_row(job->job.op->arena, stmt, 2, ret_attributes))
+			status = cs_fail_memory(err);
 	} else if (status == CS_OK) {
 		status = cs_fail(err, CS_NOT_FOUND, "no context with the id " SLICE_FMT, SLICE_ARG(job->id));
 	}
@@ -218,9 +224,10 @@ static enum cs_status run_put(struct write_job *base, const struct write_txn *tx
 {
 	struct vector_job *job = (struct vector_job *)base;
 	struct vector_set set = {0};
+	struct attributes attributes = {0};
 	uint64_t version = 0;
 	int64_t row = 0;
-	enum cs_status status = find_live(txn, job, &row, &version, err);
+	enum cs_status status = find_live(txn, job, &row, &version, &attributes, err);
 
 	if (status != CS_OK)
 		return status;
@@ -241,6 +248,7 @@ static enum cs_status run_put(struct write_job *base, const struct write_txn *tx
 	job->change = (struct vector_change){.kind = VECTOR_SET,
 		.row = row,
 		.id = job->id,
+		.attributes = attributes,
 		.vector = job->vector,
 		.dimension = job->model->dimension};
 	return status;

@@ -15,7 +15,7 @@
  *
  * Rejected: a log of changes replayed after loading (needs a ceiling, and a second path for the same change); loading
  * under the lock (100,000 vectors are most of a second without an acknowledgement); loading at opening (idle
- * memory, and start-up). Cost: 5 bytes a dimension and some 160 an entry. */
+ * memory, and start-up). Cost: 5 bytes a dimension and some 240 an entry. */
 #include "engine/vectors.h"
 
 #include <assert.h>
@@ -27,7 +27,7 @@
 
 #define CHUNK_ROWS      256
 #define CHUNK_BYTES_MAX (16u << 20)
-#define ENTRY_BYTES     160 /* number, scale, error, slots of both tables, id */
+#define ENTRY_BYTES     240 /* number, scale, error, slots of both tables, id, attributes */
 
 enum state { EMPTY, LOADING, READY };
 
@@ -42,6 +42,7 @@ struct vectors {
 	int64_t cursor; /* rows up to here are loaded */
 	struct scan *scan;
 	struct vector_rows rows, gone;
+	struct attribute_table attributes;
 	/* The writer's thread's. */
 	struct vector_change *first, *last;
 	uint64_t reserved_in; /* transaction */
@@ -71,15 +72,17 @@ enum cs_status vectors_new(struct readers *readers, struct vectors **ret_vectors
 struct dropped {
 	struct scan *scan;
 	struct vector_rows rows, gone;
+	struct attribute_table attributes;
 };
 
 /* Under the lock. */
 static struct dropped drop(struct vectors *v)
 {
-	struct dropped old = {v->scan, v->rows, v->gone};
+	struct dropped old = {v->scan, v->rows, v->gone, v->attributes};
 
 	v->scan = NULL;
 	v->rows = v->gone = (struct vector_rows){0};
+	v->attributes = (struct attribute_table){0};
 	v->state = EMPTY;
 	v->cursor = 0;
 	return old;
@@ -90,6 +93,7 @@ static void dropped_free(struct dropped *old)
 	scan_free(old->scan);
 	vector_rows_release(&old->rows);
 	vector_rows_release(&old->gone);
+	attribute_table_release(&old->attributes);
 }
 
 void vectors_free(struct vectors *v)
@@ -159,10 +163,18 @@ void vectors_publish(struct vectors *v, struct vector_change *change)
 	v->last = change;
 }
 
-/* Under the lock, not EMPTY. Whatever fails leaves the mirror to be dropped. */
-static enum cs_status set(
-	struct vectors *v, int64_t row, struct slice id, const float *vector, uint32_t dimension, struct cs_error *err)
+/* Under the lock, not EMPTY, as all of these. Whatever fails leaves the mirror to be dropped. */
+static enum cs_status set_live(struct vectors *v, const struct vector_change *change, struct cs_error *err)
 {
+	if (!vector_rows_put(&v->rows, change->row, change->id) ||
+		!attribute_table_put(&v->attributes, change->row, &change->attributes))
+		return cs_fail_memory(err);
+	return CS_OK;
+}
+
+static enum cs_status set(struct vectors *v, const struct vector_change *change, struct cs_error *err)
+{
+	const uint32_t dimension = change->dimension;
 	enum cs_status status = CS_OK;
 
 	if (!v->scan)
@@ -170,16 +182,16 @@ static enum cs_status set(
 	if (status == CS_OK && scan_dimension(v->scan) != dimension)
 		status = cs_fail(err, CS_STORAGE, "a vector of %u dimensions among those of %u", (unsigned)dimension,
 			(unsigned)scan_dimension(v->scan));
-	if (status == CS_OK && !vector_rows_put(&v->rows, row, id))
-		status = cs_fail_memory(err);
-	return status == CS_OK ? scan_put(v->scan, row, vector, err) : status;
+	if (status == CS_OK)
+		status = set_live(v, change, err);
+	return status == CS_OK ? scan_put(v->scan, change->row, change->vector, err) : status;
 }
 
-static enum cs_status set_pending(struct vectors *v, int64_t row, struct slice id, struct cs_error *err)
+static enum cs_status set_pending(struct vectors *v, const struct vector_change *change, struct cs_error *err)
 {
 	if (v->scan)
-		(void)scan_remove(v->scan, row);
-	return vector_rows_put(&v->rows, row, id) ? CS_OK : cs_fail_memory(err);
+		(void)scan_remove(v->scan, change->row);
+	return set_live(v, change, err);
 }
 
 static enum cs_status set_gone(struct vectors *v, int64_t row, struct cs_error *err)
@@ -187,6 +199,7 @@ static enum cs_status set_gone(struct vectors *v, int64_t row, struct cs_error *
 	if (v->scan)
 		(void)scan_remove(v->scan, row);
 	vector_rows_remove(&v->rows, row);
+	attribute_table_remove(&v->attributes, row);
 	if (v->state == LOADING && !vector_rows_put(&v->gone, row, (struct slice){0}))
 		return cs_fail_memory(err);
 	return CS_OK;
@@ -195,8 +208,8 @@ static enum cs_status set_gone(struct vectors *v, int64_t row, struct cs_error *
 static enum cs_status apply(struct vectors *v, const struct vector_change *change, struct cs_error *err)
 {
 	switch (change->kind) {
-	case VECTOR_SET: return set(v, change->row, change->id, change->vector, change->dimension, err);
-	case VECTOR_PENDING: return set_pending(v, change->row, change->id, err);
+	case VECTOR_SET: return set(v, change, err);
+	case VECTOR_PENDING: return set_pending(v, change, err);
 	case VECTOR_GONE: return set_gone(v, change->row, err);
 	case VECTOR_RESET: break;
 	}
@@ -222,29 +235,23 @@ bool vectors_settle(struct vectors *v)
 
 /* Loading. */
 
-struct loaded_row {
-	int64_t row;
-	struct slice id;
-	const float *vector; /* NULL: pending */
-};
-
 struct chunk {
 	struct arena arena;
-	struct loaded_row rows[CHUNK_ROWS];
+	struct vector_change rows[CHUNK_ROWS]; /* SET or PENDING */
 	size_t count;
 	uint32_t dimension;
 };
 
 static enum cs_status read_row(
-	struct sql *sql, sqlite3_stmt *stmt, struct chunk *chunk, struct loaded_row *ret_row, struct cs_error *err)
+	struct sql *sql, sqlite3_stmt *stmt, struct chunk *chunk, struct vector_change *ret_row, struct cs_error *err)
 {
 	size_t size = (size_t)chunk->dimension * sizeof(float);
-	struct loaded_row row = {.row = sqlite3_column_int64(stmt, 0)};
+	struct vector_change row = {.kind = VECTOR_PENDING, .row = sqlite3_column_int64(stmt, 0)};
 	bool has_vector = sqlite3_column_int(stmt, 2);
 	const void *blob = sqlite3_column_blob(stmt, 3);
 	float *vector;
 
-	if (!sql_copy(stmt, 1, &chunk->arena, &row.id))
+	if (!sql_copy(stmt, 1, &chunk->arena, &row.id) || !attributes_of_row(&chunk->arena, stmt, 4, &row.attributes))
 		return cs_fail_memory(err);
 	if (has_vector && (!blob || (size_t)sqlite3_column_bytes(stmt, 3) != size))
 		return cs_fail(err, CS_STORAGE,
@@ -257,7 +264,9 @@ static enum cs_status read_row(
 		if (!vector)
 			return cs_fail_memory(err);
 		memcpy(vector, blob, size);
+		row.kind = VECTOR_SET;
 		row.vector = vector;
+		row.dimension = chunk->dimension;
 	}
 	*ret_row = row;
 	return CS_OK;
@@ -268,7 +277,7 @@ static enum cs_status read_row(
 static enum cs_status read_rows(struct sql *sql, int64_t after, struct chunk *chunk, struct cs_error *err)
 {
 	static const char dimension[] = "SELECT dimension FROM embedding_model";
-	static const char text[] = "SELECT c.row, c.id, c.vector_set = m.vector_set, v.vector"
+	static const char text[] = "SELECT c.row, c.id, c.vector_set = m.vector_set, v.vector, " ATTRIBUTE_COLUMNS
 				   " FROM embedding_model m CROSS JOIN contexts c NOT INDEXED"
 				   " LEFT JOIN vectors v ON v.row = c.row AND c.vector_set = m.vector_set"
 				   " WHERE m.one = 1 AND c.row > ?1 AND c.hidden = 0 ORDER BY c.row LIMIT ?2";
@@ -314,16 +323,14 @@ static enum cs_status add_chunk(struct vectors *v, const struct chunk *chunk, st
 	enum cs_status status = CS_OK;
 
 	for (size_t i = 0; status == CS_OK && i < chunk->count; i++) {
-		const struct loaded_row *row = &chunk->rows[i];
+		const struct vector_change *row = &chunk->rows[i];
 
 		if (vector_rows_get(&v->rows, row->row, NULL) || vector_rows_get(&v->gone, row->row, NULL))
 			continue;
-		if (!row->vector)
-			status = set_pending(v, row->row, row->id, err);
-		else if (v->scan && scan_count(v->scan) >= entries_max(v, chunk->dimension))
+		if (row->vector && v->scan && scan_count(v->scan) >= entries_max(v, chunk->dimension))
 			status = too_many(v, chunk->dimension, err);
 		else
-			status = set(v, row->row, row->id, row->vector, chunk->dimension, err);
+			status = apply(v, row, err);
 		if (status == CS_VALIDATION)
 			status = cs_fail(err, CS_STORAGE,
 				"the vector of " SLICE_FMT " is damaged; run context-store reembed",
@@ -438,6 +445,17 @@ enum cs_status vectors_load(struct vectors *v, const struct op *op, struct cs_er
 	return status;
 }
 
+bool vectors_try_begin(struct vectors *v, struct vectors_view *ret_view)
+{
+	pthread_rwlock_rdlock(&v->lock);
+	if (v->state == READY) {
+		*ret_view = (struct vectors_view){.scan = v->scan, .rows = &v->rows, .attributes = &v->attributes};
+		return true;
+	}
+	pthread_rwlock_unlock(&v->lock);
+	return false;
+}
+
 enum cs_status vectors_begin(
 	struct vectors *v, const struct op *op, struct vectors_view *ret_view, struct cs_error *err)
 {
@@ -448,12 +466,8 @@ enum cs_status vectors_begin(
 
 		if (status != CS_OK)
 			return status;
-		pthread_rwlock_rdlock(&v->lock);
-		if (v->state == READY) {
-			*ret_view = (struct vectors_view){.scan = v->scan, .rows = &v->rows};
+		if (vectors_try_begin(v, ret_view))
 			return CS_OK;
-		}
-		pthread_rwlock_unlock(&v->lock);
 		status = vectors_load(v, op, err);
 		if (status != CS_OK)
 			return status;
@@ -485,7 +499,8 @@ bool vectors_try_memory(struct vectors *v, uint64_t *ret_vectors, uint64_t *ret_
 		return false;
 	*ret_vectors = v->scan ? scan_count(v->scan) : 0;
 	*ret_without = v->rows.count - *ret_vectors;
-	*ret_bytes = scan_bytes(v->scan) + vector_rows_bytes(&v->rows) + vector_rows_bytes(&v->gone);
+	*ret_bytes =
+		scan_bytes(v->scan) + vector_rows_bytes(&v->rows) + vector_rows_bytes(&v->gone) + v->attributes.bytes;
 	pthread_rwlock_unlock(&v->lock);
 	return true;
 }

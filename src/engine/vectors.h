@@ -1,7 +1,7 @@
 /* The mirror of vectors: what a search by meaning scans instead of the file.
  *
- * It holds each live context: its row number and id, and its vector in an exact scan (vector/scan.h) unless it is
- * pending. Hidden contexts are in the file only. It is empty until the first call that needs it, which loads it;
+ * It holds each live context: its row number and id, what filters ask of it (attributes.h), and its vector in an exact
+ * scan (vector/scan.h) unless it is pending. Hidden contexts are in the file only. It is empty until the first call that needs it, which loads it;
  * opening the engine costs nothing for it, and a store that never searches by vectors never pays for them.
  *
  * Never behind. A job publishes its changes after the commit; vectors_settle applies those of a whole commit under one
@@ -13,6 +13,7 @@
 #ifndef CS_ENGINE_VECTORS_H
 #define CS_ENGINE_VECTORS_H
 
+#include "engine/attributes.h"
 #include "engine/readers.h"
 #include "engine/vector_rows.h"
 #include "engine/writer.h"
@@ -35,6 +36,7 @@ struct vector_change {
 	enum vector_change_kind kind;
 	int64_t row;
 	struct slice id;
+	struct attributes attributes; /* of SET and PENDING */
 	const float *vector;
 	uint32_t dimension;
 };
@@ -59,6 +61,7 @@ bool vectors_settle(struct vectors *vectors);
 struct vectors_view {
 	const struct scan *scan;        /* NULL: no vector was ever stored */
 	const struct vector_rows *rows; /* the live contexts */
+	const struct attribute_table *attributes;
 };
 
 /* Any thread: loads, if that is not done yet. Errors: as vectors_begin. */
@@ -69,6 +72,8 @@ CS_CHECKED enum cs_status vectors_load(struct vectors *vectors, const struct op 
  * CS_UNAVAILABLE, CS_WOULD_WAIT. */
 CS_CHECKED enum cs_status vectors_begin(
 	struct vectors *vectors, const struct op *op, struct vectors_view *ret_view, struct cs_error *err);
+/* The same without loading. False: not loaded, and nothing was begun. */
+bool vectors_try_begin(struct vectors *vectors, struct vectors_view *ret_view);
 void vectors_end(struct vectors *vectors);
 
 /* Live contexts, and those of them with a vector. False: not loaded, and nothing is loaded for it. Any thread. */

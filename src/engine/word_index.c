@@ -406,10 +406,11 @@ static double times_many(const struct word_index *index, uint32_t doc, uint32_t 
 	return (double)often[low].times;
 }
 
-/* Adds the word's part to the documents of the block. */
-static void add_parts(const struct word_index *index, struct cursor *cursor, double average, struct block *block)
+/* Adds the word's part to the documents of the block. `lengths` is 0 for those that are passed over. */
+static void add_parts(const struct word_index *index, const uint32_t *lengths, struct cursor *cursor, double average,
+	struct block *block)
 {
-	const uint32_t *lengths = index->live_tokens.items, *next = cursor->next, *end = cursor->end;
+	const uint32_t *next = cursor->next, *end = cursor->end;
 	const double weight = cursor->weight;
 	size_t met_count = block->met_count;
 
@@ -489,13 +490,27 @@ static size_t find_words(
 	return found;
 }
 
+/* Lengths that are 0 for documents whose row is not among these; malloc'd. */
+static uint32_t *lengths_among(const struct word_index *index, const struct row_set *among)
+{
+	const uint32_t *lengths = index->live_tokens.items;
+	uint32_t *own = malloc((index->docs.count + 1) * sizeof *own);
+
+	for (size_t i = 0; own && i < index->docs.count; i++)
+		own[i] = row_set_has(among, docs_of(index)[i].row) ? lengths[i] : 0;
+	return own;
+}
+
 enum cs_status word_index_search(const struct word_index *index, const struct op *op, const struct slice *words,
-	size_t word_count, struct best *best, uint64_t *ret_total, double *ret_top, struct cs_error *err)
+	size_t word_count, const struct row_set *among, struct best *best, uint64_t *ret_total, double *ret_top,
+	struct cs_error *err)
 {
 	double average = index->rows ? (double)index->tokens / (double)index->rows : 0, top = 0;
 	struct cursor *cursors = malloc((word_count ? word_count : 1) * sizeof *cursors);
 	struct block *block = calloc(1, sizeof *block);
-	enum cs_status status = cursors && block ? CS_OK : cs_fail_memory(err);
+	uint32_t *own = among ? lengths_among(index, among) : NULL;
+	const uint32_t *lengths = own ? own : index->live_tokens.items;
+	enum cs_status status = cursors && block && (own || !among) ? CS_OK : cs_fail_memory(err);
 	uint64_t total = 0;
 	size_t count = 0;
 
@@ -508,12 +523,13 @@ enum cs_status word_index_search(const struct word_index *index, const struct op
 			break;
 		block->first = doc / BLOCK * BLOCK;
 		for (size_t i = 0; i < count; i++)
-			add_parts(index, &cursors[i], average, block);
+			add_parts(index, lengths, &cursors[i], average, block);
 		offer_block(index, block, best, &total, &top);
 		status = op_check(op, err);
 	}
 	free(cursors);
 	free(block);
+	free(own);
 	if (status == CS_OK) {
 		*ret_total = total;
 		*ret_top = top;

@@ -7,13 +7,14 @@
  * words, and whoever owns the index makes a new one when too many are dead (word_index_worn).
  *
  * Cost: 4 bytes for each different word of a document, some 60 a word, 40 and the id a document. A search takes about
- * 3 ns for each match of each word.
+ * 3 ns for each match of each word, and as much for each document where only some rows are asked for.
  * Threads: any number of searches, or one that changes; the caller locks. Errors: CS_LIMIT_EXCEEDED (no memory, or
  * WORD_INDEX_DOCS_MAX); after one the index is of no use. */
 #ifndef CS_ENGINE_WORD_INDEX_H
 #define CS_ENGINE_WORD_INDEX_H
 
 #include "engine/best.h"
+#include "engine/row_set.h"
 #include "engine/word_counts.h"
 
 #define WORD_INDEX_DOCS_MAX ((UINT32_C(1) << 24) - 1)
@@ -29,11 +30,12 @@ CS_CHECKED enum cs_status word_index_put(
 	struct word_index *index, int64_t row, struct slice id, const struct word_counts *counts, struct cs_error *err);
 void word_index_remove(struct word_index *index, int64_t row); /* nothing, if it is not there */
 
-/* Documents that have one of the words (each different), offered to `best`, unless they score below best->least;
- * *ret_total counts these, *ret_top is the highest score. CS_TIMEOUT. */
+/* Documents that have one of the words (each different), and whose row is among these (NULL: all), offered to `best`,
+ * unless they score below best->least; *ret_total counts these, *ret_top is the highest score. What a word weighs is said
+ * by all documents. CS_TIMEOUT. */
 CS_CHECKED enum cs_status word_index_search(const struct word_index *index, const struct op *op,
-	const struct slice *words, size_t word_count, struct best *best, uint64_t *ret_total, double *ret_top,
-	struct cs_error *err);
+	const struct slice *words, size_t word_count, const struct row_set *among, struct best *best,
+	uint64_t *ret_total, double *ret_top, struct cs_error *err);
 /* The id of a match; lives until the index changes. */
 struct slice word_index_id(const struct word_index *index, uint32_t doc);
 

@@ -385,9 +385,14 @@ enum cs_status words_load(struct words *w, const struct op *op, struct cs_error 
 	}
 }
 
+bool words_loaded(struct words *w)
+{
+	return atomic_load_explicit(&w->state, memory_order_relaxed) == READY;
+}
+
 const struct word_index *words_begin(struct words *w)
 {
-	if (atomic_load_explicit(&w->state, memory_order_relaxed) != READY)
+	if (!words_loaded(w))
 		return NULL;
 	pthread_rwlock_rdlock(&w->lock);
 	if (w->state == READY)

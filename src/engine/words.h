@@ -1,8 +1,8 @@
-/* The mirror of words: what an unfiltered search by words asks instead of FTS5 (word_index.h).
+/* The mirror of words: what a search by words asks instead of FTS5 (word_index.h).
  *
  * A match costs FTS5 some 0.3 us, most of it to walk SQLite's machinery row by row, and the words of a question in plain
- * language stand in most documents; here it costs 3 ns. Filtered searches, and those by date, stay with FTS5: they visit
- * each row anyway.
+ * language stand in most documents; here it costs 3 ns. Searches with a filter on metadata, and those by date, stay with
+ * FTS5: they visit each row anyway.
  *
  * Loading is in nobody's way. FTS5 answers until the mirror is complete. It is loaded by a thread of its own, and not
  * before searches have walked over as many matches as the store has documents, and WORDS_WALKED_MIN at least: a process
@@ -52,6 +52,8 @@ void words_publish(struct words *words, struct word_change *change);
 /* The writer's thread, when all jobs of a commit have published and before their callers wake (writer_on_settled). */
 void words_settle(struct words *words);
 
+/* Any thread, a hint: is it worth to prepare for words_begin? */
+bool words_loaded(struct words *words);
 /* Any thread. NULL: not loaded, ask FTS5; else complete and unchanging until words_end. Be brief: commits wait. */
 const struct word_index *words_begin(struct words *words);
 void words_end(struct words *words);

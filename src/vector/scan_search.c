@@ -406,15 +406,23 @@ enum cs_status scan_similarities(const struct scan *scan, struct op *op, const f
 	return CS_OK;
 }
 
-enum cs_status scan_select(const struct scan *scan, struct arena *arena, const int64_t *numbers, size_t count,
-	const struct scan_selection **ret_selection, struct cs_error *err)
+static struct scan_selection *new_selection(const struct scan *scan, struct arena *arena)
 {
 	const size_t words = (scan->count + 63) / 64;
 	struct scan_selection *selection = arena_zalloc(arena, sizeof *selection + words * sizeof *selection->words);
 
+	if (selection)
+		selection->changes = scan->changes;
+	return selection;
+}
+
+enum cs_status scan_select(const struct scan *scan, struct arena *arena, const int64_t *numbers, size_t count,
+	const struct scan_selection **ret_selection, struct cs_error *err)
+{
+	struct scan_selection *selection = new_selection(scan, arena);
+
 	if (!selection)
 		return cs_fail_memory(err);
-	selection->changes = scan->changes;
 	for (size_t i = 0; i < count; i++) {
 		const uint32_t slot = scan_slot(scan, numbers[i]);
 
@@ -424,5 +432,25 @@ enum cs_status scan_select(const struct scan *scan, struct arena *arena, const i
 		selection->words[slot / 64] |= UINT64_C(1) << slot % 64;
 	}
 	*ret_selection = selection;
+	return CS_OK;
+}
+
+enum cs_status scan_select_bits(const struct scan *scan, struct arena *arena, const uint64_t *words, size_t word_count,
+	const struct scan_selection **ret_selection, size_t *ret_count, struct cs_error *err)
+{
+	struct scan_selection *selection = new_selection(scan, arena);
+
+	if (!selection)
+		return cs_fail_memory(err);
+	for (size_t slot = 0; slot < scan->count; slot++) {
+		const int64_t number = scan_block_of(scan, slot)->numbers[scan_index_in_block(scan, slot)];
+		const uint64_t in =
+			number >= 0 && (uint64_t)number / 64 < word_count ? words[number / 64] >> (number % 64) & 1 : 0;
+
+		selection->count += in;
+		selection->words[slot / 64] |= in << slot % 64;
+	}
+	*ret_selection = selection;
+	*ret_count = selection->count;
 	return CS_OK;
 }

@@ -27,7 +27,7 @@ static void put(struct fixture *f, const char *id, const char *words)
 		.context = {.id = slice_cstr(id),
 			.type = S("log"),
 			.content = S("{}"),
-			.metadata = S("{}"),
+			.metadata = S("{\"always\":true}"),
 			.words = slice_cstr(words)},
 		.if_version = CONTEXT_VERSION_ANY,
 	};
@@ -54,8 +54,11 @@ static void bring_back(struct fixture *f, const char *id)
 
 static struct text_result find(struct fixture *f, const char *text, bool filtered, size_t offset, size_t limit)
 {
-	/* A filter that lets everything pass is answered by the full-text index. */
-	static const struct context_filter everything = {.date_from = 0, .date_to = CONTEXT_NO_DATE};
+	/* A filter on metadata that lets everything pass is answered by the full-text index. */
+	static const struct slice yes = SLICE_INIT("true");
+	static const struct context_predicate always = {.key = SLICE_INIT("always"), .values = &yes, .value_count = 1};
+	static const struct context_filter everything = {
+		.predicates = &always, .predicate_count = 1, .date_from = CONTEXT_NO_DATE, .date_to = CONTEXT_NO_DATE};
 	struct text_query query = {
 		.text = slice_cstr(text), .filter = filtered ? &everything : NULL, .offset = offset, .limit = limit};
 	struct text_result result = {0};
@@ -157,7 +160,7 @@ static void blocks_follow_each_other(void **state)
 		puts[i] = (struct context_put){.context = {.id = arena_printf(&f->arena, "%zu", i),
 						       .type = S("log"),
 						       .content = S("{}"),
-						       .metadata = S("{}"),
+						       .metadata = S("{\"always\":true}"),
 						       .words = arena_printf(&f->arena, "every%s third%zu rare%zu",
 							       i % 2 ? " odd odd" : "", i % 3, i / 100)},
 			.if_version = CONTEXT_VERSION_ANY};
@@ -249,9 +252,9 @@ struct writer_thread {
 	int wrong;
 };
 
-static uint64_t count_of(struct writer_thread *w, struct op *op, const char *word)
+static uint64_t count_of(struct writer_thread *w, struct op *op, const char *word, const struct context_filter *filter)
 {
-	struct text_query query = {.text = slice_cstr(word), .limit = 5};
+	struct text_query query = {.text = slice_cstr(word), .limit = 5, .filter = filter};
 	struct text_result result = {0};
 	struct cs_error err;
 
@@ -264,6 +267,9 @@ static void *write_and_look(void *self)
 {
 	struct writer_thread *w = self;
 	struct context_port *contexts = &w->f->ports.contexts;
+	const struct slice log = S("log");
+	const struct context_filter logs = {
+		.types = &log, .type_count = 1, .date_from = CONTEXT_NO_DATE, .date_to = CONTEXT_NO_DATE};
 	struct arena arena;
 	struct op op = w->f->op;
 	struct cs_error err;
@@ -283,17 +289,18 @@ static void *write_and_look(void *self)
 		put = (struct context_put){.context = {.id = slice_cstr(id),
 						   .type = S("log"),
 						   .content = S("{}"),
-						   .metadata = S("{}"),
+						   .metadata = S("{\"always\":true}"),
 						   .words = slice_cstr(words)},
 			.if_version = CONTEXT_VERSION_ANY};
 		w->wrong += contexts->put(contexts->self, &op, &put, 1, &result, &err) != CS_OK;
-		w->wrong += count_of(w, &op, own) != 1;
-		w->wrong += count_of(w, &op, "shared") < 1;
+		w->wrong += count_of(w, &op, own, NULL) != 1;
+		w->wrong += count_of(w, &op, own, &logs) != 1;
+		w->wrong += count_of(w, &op, "shared", i % 2 ? &logs : NULL) < 1;
 		if (i % 3)
 			continue;
 		remove.id = slice_cstr(id);
 		w->wrong += contexts->remove(contexts->self, &op, &remove, &err) != CS_OK;
-		w->wrong += count_of(w, &op, own) != 0;
+		w->wrong += count_of(w, &op, own, i % 2 ? &logs : NULL) != 0;
 	}
 	arena_release(&arena);
 	return NULL;
