@@ -123,6 +123,21 @@ def config_wrong():
     equal(command("version", env=environment(MCP_SERVER_PORT="http"))[0], 0, "version with broken settings")
 
 
+def ignored_variables():
+    """a variable that looks like a setting and is none is told of, once, with the one that was meant"""
+    env = environment(CONTEXT_STORE_PORT="1234", CONTEXT_STORE_SERVICE_HOST="10.0.0.1")
+    code, out, err = command("config", "port", env=env)
+    equal((code, err.count("\n")), (0, 1), err)
+    contains(err, "variable=CONTEXT_STORE_PORT did_you_mean=MCP_SERVER_PORT")
+    contains(out, "8000")
+    equal(command("config", "--log-level", "error", env=env)[2], "")
+    equal(command("version", env=env)[2], "")
+    with directory() as path:
+        file = pathlib.Path(path, "settings")
+        file.write_text("confi = x\n")
+        equal("did you mean" in command("config", "--config", str(file))[2], False, "a file does not name a file")
+
+
 def store_search_get():
     """store prints the id; search and get find it"""
     with directory() as path:
@@ -496,7 +511,7 @@ def second_signal():
         equal(result("doctor", "--data-dir", path, "--port", "0").count("fault"), 0)
 
 
-run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, store_search_get, versions,
+run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, ignored_variables, store_search_get, versions,
     remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_kept_out,
     doctor_advice, doctor_creates_nothing, foreign_file, read_only_directory, escapes, tables_fit, full_output, port_in_use,
     port_of_another_server, exposure, signals, second_signal)
