@@ -22,8 +22,10 @@
 #include "cli/embedders.h"
 #include "cli/models.h"
 #include "cli/owner.h"
+#include "cli/process.h"
 #include "cli/table.h"
 #include "engine/engine.h"
+#include "mcp/auth.h"
 #include "net/unix_client.h"
 
 #define SPACE_MIN     (100u << 20) /* bytes below which the disk counts as full soon */
@@ -111,6 +113,31 @@ static void check_absent(const struct patient *p, struct finding *f)
 		SLICE_ARG(above), strerror(errno));
 	finding_mend(
 		f, "make it by hand and give it to user %ld, or name another place with --data-dir", (long)getuid());
+}
+
+/* What serve looks at beyond the form of each setting, and would end for. */
+static void check_settings(const struct patient *p, struct finding *f)
+{
+	struct slice host = config_str(p->config, SETTING_HOST);
+	struct mcp_options options;
+	struct auth *auth = NULL;
+	struct cs_error err;
+	enum cs_status status = process_mcp(p->config, (struct tool_host){0}, NULL, &options, &err);
+
+	if (status == CS_OK)
+		status = auth_new(options.environment, &auth, &err);
+	if (status != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "set it right; " CS_NAME " config shows where settings come from");
+	} else if (!auth_configured(auth) && !address_is_loopback(host)) {
+		finding_say(f, FAULT, "serve refuses to listen on " SLICE_FMT " without API keys", SLICE_ARG(host));
+		finding_mend(f, "set API_KEY_NAME=key:user_id:role:is_agent in the environment, or leave --host at "
+				"127.0.0.1");
+	} else {
+		finding_say(
+			f, FINE, "%s", auth_configured(auth) ? "API keys are asked for" : "no API keys; loopback only");
+	}
+	auth_free(auth);
 }
 
 static void check_directory(const struct patient *p, struct finding *f)
@@ -346,6 +373,7 @@ static const struct check {
 	void (*run)(const struct patient *, struct finding *);
 } checks[] = {
 	{"versions", check_versions},
+	{"settings", check_settings},
 	{"directory", check_directory},
 	{"disk space", check_space},
 	{"file", check_file},

@@ -348,6 +348,12 @@ def doctor_advice():
             other.execute("BEGIN EXCLUSIVE")
             found, code = of_doctor(command, *where)
             equal((code, found["integrity"]["verdict"], found["integrity"]["mend"]), (1, "fault", "end it and repeat"))
+        for flags, key, detail in (((), "bad", "API_KEY_ANN"), (("--status-cpu", "9/5/1"), "k:ann:admin:false", "status-cpu"),
+                                   (("--host", "0.0.0.0"), None, "without API keys"), ((), "k:ann:admin:false", None)):
+            env = environment(API_KEY_ANN=key)
+            found, code = of_doctor(lambda *words, env=env: command(*words, env=env), *where, *flags)
+            equal((code, found["settings"]["verdict"]), (1, "fault") if detail else (0, "ok"), str(found["settings"]))
+            contains(found["settings"]["detail"], detail or "API keys")
         found, code = of_doctor(command, "--data-dir", path + "/d", "--host", "nobody.invalid")
         equal((code, found["port"]["verdict"], "stop" in found["port"]["mend"]), (1, "fault", False), str(found["port"]))
         listener, port = taken_port()
