@@ -127,6 +127,12 @@ static void test_refuses_what_is_no_result(void **state)
 		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"\",\"started_at\":\"\","
 		 "\"measurements\":[{\"kind\":\"mix\",\"name\":\"x\",\"connections\":-1}]}",
 			"connections of measurement 1"},
+		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"x\\u001b[31m\",\"started_"
+		 "at\":\"\"}",
+			"program is not a text without control"},
+		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"\",\"started_at\":\"\","
+		 "\"measurements\":[{\"kind\":\"mix\",\"name\":\"x\\u0007\",\"connections\":1}]}",
+			"name of measurement 1 is not a text without control"},
 	};
 
 	(void)state;
