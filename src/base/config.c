@@ -275,10 +275,15 @@ static const char *variable_meant(struct slice name)
 	return nearest.best.len > 0 ? FILE_ENVIRONMENT : NULL;
 }
 
+/* Read, and no setting: the file's, and one of embed/kernels.h. */
+static const char *const other_variables[] = {FILE_ENVIRONMENT, "CONTEXT_STORE_KERNEL"};
+
 static bool is_read(struct slice name)
 {
-	bool read = slice_is(name, FILE_ENVIRONMENT);
+	bool read = false;
 
+	for (size_t i = 0; i < sizeof other_variables / sizeof *other_variables && !read; i++)
+		read = slice_is(name, other_variables[i]);
 	for (size_t i = 0; i < SETTING_COUNT && !read; i++)
 		read = slice_is(name, setting_rows[i].env);
 	return read;

@@ -132,6 +132,9 @@ def ignored_variables():
     contains(out, "8000")
     equal(command("config", "--log-level", "error", env=env)[2], "")
     equal(command("version", env=env)[2], "")
+    for file in (ROOT / "src").glob("*/*.c"):  # what is read is not told as ignored
+        for name in re.findall(r'getenv\("(CONTEXT_STORE_\w+)"\)', file.read_text()):
+            equal(command("config", "port", env=environment(**{name: "x"}))[2], "", name)
     with directory() as path:
         file = pathlib.Path(path, "settings")
         file.write_text("confi = x\n")
