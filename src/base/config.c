@@ -4,7 +4,8 @@
  * higher place overwrites: a file that is wrong should be told before it is the only one. All text lives in one arena
  * with a ceiling. An environment variable that is set to nothing counts as not set (compose files and unit files pass
  * such), and an unknown CONTEXT_STORE_* one is no error, because container platforms inject variables named after
- * services (CONTEXT_STORE_SERVICE_HOST); an unknown flag or name in the file is. */
+ * services (CONTEXT_STORE_SERVICE_HOST): it is told, unless it has their form. An unknown flag or name in the file is an
+ * error. */
 #include "base/config.h"
 
 #include <assert.h>
@@ -20,6 +21,7 @@
 #define CONFIG_FILE_MAX   (1u << 20)
 #define FILE_FLAG         "config"
 #define FILE_ENVIRONMENT  "CONTEXT_STORE_CONFIG"
+#define ENVIRONMENT_START "CONTEXT_STORE_"
 
 const struct setting_row setting_rows[SETTING_COUNT] = {
 #define SETTING(symbol, flag, env, kind, fallback, min, max, unit, help)                                               \
@@ -46,11 +48,13 @@ struct config {
 	struct value values[]; /* row_count of them */
 };
 
-static struct slice nearest_name(const struct config *config, struct slice name)
+/* A file does not name a file. */
+static struct slice nearest_name(const struct config *config, struct slice name, bool flag)
 {
 	struct nearest nearest = nearest_to(name);
 
-	nearest_offer(&nearest, S(FILE_FLAG));
+	if (flag)
+		nearest_offer(&nearest, S(FILE_FLAG));
 	for (size_t i = 0; i < config->row_count; i++)
 		nearest_offer(&nearest, slice_cstr(config->rows[i].flag));
 	return nearest.best;
@@ -59,7 +63,7 @@ static struct slice nearest_name(const struct config *config, struct slice name)
 static enum cs_status unknown(
 	const struct config *config, struct slice place, struct slice name, const char *dashes, struct cs_error *err)
 {
-	struct slice near = nearest_name(config, name);
+	struct slice near = nearest_name(config, name, *dashes != '\0');
 	int shown = name.len > 80 ? 80 : (int)name.len;
 
 	if (near.ptr)
@@ -234,6 +238,70 @@ static enum cs_status load_environment(struct config *config, char *const *envir
 			return status;
 	}
 	return CS_OK;
+}
+
+static bool has(struct slice text, const char *part)
+{
+	return memmem(text.ptr, text.len, part, strlen(part)) != NULL;
+}
+
+/* Kubernetes, and Docker's links, for a service whose name begins with context-store: _SERVICE_HOST, _SERVICE_PORT_HTTP,
+ * _PORT_8000_TCP_ADDR, and _PORT=tcp://10.0.0.1:8000. */
+static bool is_injected(struct slice name, struct slice value)
+{
+	const char *port = memmem(name.ptr, name.len, "PORT_", 5);
+
+	return has(name, "SERVICE_HOST") || has(name, "SERVICE_PORT") || (has(name, "PORT") && has(value, "://")) ||
+	       (port && port + 5 < name.ptr + name.len && port[5] >= '0' && port[5] <= '9');
+}
+
+/* The variable of the setting that `name`, which stands behind ENVIRONMENT_START, was meant for. */
+static const char *variable_meant(struct slice name)
+{
+	char flag[NEAREST_LENGTH_MAX];
+	struct nearest nearest;
+
+	if (name.len > sizeof flag)
+		return NULL;
+	for (size_t i = 0; i < name.len; i++)
+		flag[i] = name.ptr[i] == '_' ? '-' : name.ptr[i];
+	nearest = nearest_to(slice_of(flag, name.len));
+	nearest_offer(&nearest, S(FILE_FLAG));
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		nearest_offer(&nearest, slice_cstr(setting_rows[i].flag));
+	for (size_t i = 0; i < SETTING_COUNT; i++)
+		if (slice_is(nearest.best, setting_rows[i].flag))
+			return setting_rows[i].env;
+	return nearest.best.len > 0 ? FILE_ENVIRONMENT : NULL;
+}
+
+/* Read, and no setting: the file's, and one of embed/kernels.h. */
+static const char *const other_variables[] = {FILE_ENVIRONMENT, "CONTEXT_STORE_KERNEL"};
+
+static bool is_read(struct slice name)
+{
+	bool read = false;
+
+	for (size_t i = 0; i < sizeof other_variables / sizeof *other_variables && !read; i++)
+		read = slice_is(name, other_variables[i]);
+	for (size_t i = 0; i < SETTING_COUNT && !read; i++)
+		read = slice_is(name, setting_rows[i].env);
+	return read;
+}
+
+bool config_next_ignored(char *const *environment, size_t *cursor, struct slice *ret_name, const char **ret_right)
+{
+	while (environment && environment[*cursor]) {
+		struct slice value = slice_cstr(environment[(*cursor)++]), name = slice_cut(&value, '=');
+
+		if (!slice_starts(name, S(ENVIRONMENT_START)) || value.len == 0 || is_read(name) ||
+			is_injected(name, value))
+			continue;
+		*ret_name = name;
+		*ret_right = variable_meant(slice_from(name, sizeof ENVIRONMENT_START - 1));
+		return true;
+	}
+	return false;
 }
 
 static enum cs_status read_all(int fd, struct buffer *out, const char *path, struct cs_error *err)

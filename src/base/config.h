@@ -6,7 +6,7 @@
  * (without dashes); '#' starts a comment at the start of a line or after white space, and a name stands once. An
  * unknown name, a value of the wrong kind or out of range is an error that names the place (flag, variable, or file and
  * line) and says what would be right; for an unknown name also the nearest known one. An empty variable counts as not
- * set, an unknown one is ignored.
+ * set, an unknown one is ignored (config_next_ignored tells of it).
  *
  * A secret's value, and the password within a URL, is never printed or logged. Owner: config_free. Threads: read-only once loaded. */
 #ifndef CS_BASE_CONFIG_H
@@ -56,6 +56,10 @@ CS_CHECKED enum cs_status config_load(int argc, char *const *argv, char *const *
 CS_CHECKED enum cs_status config_load_rows(const struct setting_row *rows, size_t row_count, int argc,
 	char *const *argv, char *const *environment, struct config **ret_config, int *ret_rest, struct cs_error *);
 void config_free(struct config *);
+
+/* The next variable, from *cursor (0 at first) on, that is named as those of the program's settings are, is none of them,
+ * and was not injected by a container platform. *ret_right: the variable it was meant for, NULL if it is like none. */
+bool config_next_ignored(char *const *environment, size_t *cursor, struct slice *ret_name, const char **ret_right);
 
 struct slice config_str(const struct config *, enum setting_id);
 int64_t config_int(const struct config *, enum setting_id); /* also SIZE */

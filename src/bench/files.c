@@ -1,4 +1,4 @@
-/* Two runs of one second get one name; the second of them says so before it has measured anything. */
+/* Two runs of one second would get one name: the later one's is followed by a number. */
 #include "bench/files.h"
 
 #include <errno.h>
@@ -14,7 +14,8 @@
 #define FILE_MODE   0666 /* results are for everybody the umask lets read */
 #define DIR_MODE    0777
 #define REPORT_MAX  (64u << 20)
-#define STAMP_CHARS 32
+#define STAMP_CHARS 48
+#define NAMES_MAX   100u /* runs of one second */
 
 /* The directory and those above it. */
 static enum cs_status make_dirs(const char *dir, struct cs_error *err)
@@ -37,20 +38,46 @@ static enum cs_status make_dirs(const char *dir, struct cs_error *err)
 	}
 }
 
-/* "20261125_074501" */
-static void stamp(char text[STAMP_CHARS])
+/* "20261125_074501", and from the second run of that second on "20261125_074501_2" */
+static void stamp(unsigned run, char text[STAMP_CHARS])
 {
-	char now[CLOCK_TEXT_SIZE];
+	char now[CLOCK_TEXT_SIZE], number[16] = "";
 
 	clock_format(clock_wall_ms(), now);
-	snprintf(text, STAMP_CHARS, "%.4s%.2s%.2s_%.2s%.2s%.2s", now, now + 5, now + 8, now + 11, now + 14, now + 17);
+	if (run > 1)
+		snprintf(number, sizeof number, "_%u", run);
+	snprintf(text, STAMP_CHARS, "%.4s%.2s%.2s_%.2s%.2s%.2s%s", now, now + 5, now + 8, now + 11, now + 14, now + 17,
+		number);
+}
+
+/* Takes the names of this moment and number. False with errno EEXIST: another run has them. */
+static bool claim(struct bench_files *f, const char *dir, unsigned run)
+{
+	char time[STAMP_CHARS];
+	int fd;
+
+	stamp(run, time);
+	snprintf(f->json, sizeof f->json, "%s/mcp_benchmark_%s.json", dir, time);
+	snprintf(f->text, sizeof f->text, "%s/mcp_benchmark_report_%s.txt", dir, time);
+	snprintf(f->chart, sizeof f->chart, "%s/mcp_benchmark_%s.svg", dir, time);
+	snprintf(f->begun, sizeof f->begun, "%s/.mcp_benchmark_%s.json", dir, time);
+	fd = open(f->begun, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
+	if (fd >= 0)
+		close(fd);
+	/* Behind the opening: a run that ended in between has given its file this name. */
+	if (fd >= 0 && access(f->json, F_OK) != 0)
+		return true;
+	if (fd >= 0) {
+		files_discard(f);
+		errno = EEXIST;
+	}
+	f->begun[0] = '\0';
+	return false;
 }
 
 enum cs_status files_open(struct bench_files *f, const char *dir, struct cs_error *err)
 {
-	char time[STAMP_CHARS];
 	enum cs_status status;
-	int fd;
 
 	*f = (struct bench_files){0};
 	if (*dir == '\0' || strlen(dir) > PATH_MAX - 100)
@@ -58,30 +85,30 @@ enum cs_status files_open(struct bench_files *f, const char *dir, struct cs_erro
 	status = make_dirs(dir, err);
 	if (status != CS_OK)
 		return status;
-	stamp(time);
-	snprintf(f->json, sizeof f->json, "%s/mcp_benchmark_%s.json", dir, time);
-	snprintf(f->text, sizeof f->text, "%s/mcp_benchmark_report_%s.txt", dir, time);
-	snprintf(f->chart, sizeof f->chart, "%s/mcp_benchmark_%s.svg", dir, time);
-	snprintf(f->begun, sizeof f->begun, "%s/.mcp_benchmark_%s.json", dir, time);
-	fd = access(f->json, F_OK) == 0 ? -1 : open(f->begun, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, FILE_MODE);
-	if (fd < 0) {
-		int failed = access(f->json, F_OK) == 0 ? EEXIST : errno;
-
-		f->begun[0] = '\0';
-		return cs_fail(err, CS_UNAVAILABLE, "cannot write results to %.300s: %s", dir, strerror(failed));
+	for (unsigned run = 1; run <= NAMES_MAX; run++) {
+		if (claim(f, dir, run))
+			return CS_OK;
+		if (errno != EEXIST)
+			break;
 	}
-	close(fd);
-	return CS_OK;
+	return cs_fail(err, CS_UNAVAILABLE, "cannot write results to %.300s: %s", dir, strerror(errno));
 }
 
+/* What could not be written whole is not left there. */
 static enum cs_status write_file(const char *path, struct slice text, struct cs_error *err)
 {
 	FILE *file = fopen(path, "we");
 	bool written = file && fwrite(text.ptr, 1, text.len, file) == text.len;
 
-	if (!file || fclose(file) != 0 || !written)
-		return cs_fail(err, CS_UNAVAILABLE, "cannot write %.300s: %s", path, strerror(errno));
-	return CS_OK;
+	int failed = errno;
+
+	if (file && fclose(file) != 0 && written) {
+		written = false;
+		failed = errno;
+	}
+	if (file && !written)
+		(void)unlink(path);
+	return written ? CS_OK : cs_fail(err, CS_UNAVAILABLE, "cannot write %.300s: %s", path, strerror(failed));
 }
 
 enum cs_status files_write(struct bench_files *f, const struct result *result, struct cs_error *err)

@@ -57,6 +57,8 @@ void tally_finish(struct runner *r, struct tally *tally)
 	m->client_cpu_us = tally->cpu_ns > 0 && tally->replies > 0
 				   ? (double)tally->cpu_ns / 1e3 / (double)tally->replies
 				   : (double)NAN;
-	m->has_target = m->kind == KIND_CLOSED || m->kind == KIND_MIX || m->kind == KIND_OPEN;
+	/* A tool of a mix whose turn never came has missed nothing. */
+	m->has_target = (m->kind == KIND_CLOSED || m->kind == KIND_MIX || m->kind == KIND_OPEN) &&
+			m->success + m->failures + m->dropped > 0;
 	m->target_met = m->has_target && result_meets(m, r->result->target_ms);
 }

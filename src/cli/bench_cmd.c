@@ -103,8 +103,7 @@ static void close_direct(void *self)
 	caller_close(&((struct bench *)self)->direct);
 }
 
-static enum cs_status show(const struct bench_choices *c, const struct result *result, const struct bench_files *files,
-	struct cs_error *err)
+static enum cs_status show(const struct bench_choices *c, const struct result *result, struct cs_error *err)
 {
 	struct buffer out;
 	enum cs_status status;
@@ -119,26 +118,32 @@ static enum cs_status show(const struct bench_choices *c, const struct result *r
 		fwrite(out.ptr, 1, out.len, stdout);
 	buffer_release(&out);
 	(void)fflush(stdout); /* before the next lines where both go to one place; main.c tells of failure */
-	fprintf(stderr, "written: %s\n         %s\n", files->json, files->text);
-	if (files->chart[0])
-		fprintf(stderr, "         %s\n", files->chart);
 	return status;
 }
 
-/* Whatever was measured is written, also of a run that failed. */
+static void tell_files(const struct bench_files *files)
+{
+	fprintf(stderr, "written: %s\n         %s\n", files->json, files->text);
+	if (files->chart[0])
+		fprintf(stderr, "         %s\n", files->chart);
+}
+
+/* Whatever was measured is written, also of a run that failed; and shown where it cannot be written (a full disk, a
+ * directory that is gone), for it took minutes. */
 static enum cli_exit conclude(const struct bench_choices *c, const struct result *result, struct bench_files *files,
 	enum cs_status status, bool stopped, struct cs_error *err)
 {
 	struct cs_error why;
-	enum cs_status written = CS_OK;
+	enum cs_status written = CS_OK, shown = CS_OK;
 
 	if (result->count > 0) {
+		shown = show(c, result, status == CS_OK ? err : NULL);
 		written = files_write(files, result, &why);
 		if (written == CS_OK)
-			written = show(c, result, files, &why);
+			tell_files(files);
 	}
 	files_discard(files);
-	if (status != CS_OK)
+	if (status != CS_OK || shown != CS_OK)
 		return cli_fail(err);
 	if (written != CS_OK)
 		return cli_fail(&why);

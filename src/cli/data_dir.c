@@ -1,6 +1,7 @@
 /* Finds the data directory (XDG Base Directory Specification 0.8: a relative XDG_DATA_HOME is ignored). */
 #include "cli/data_dir.h"
 
+#include <errno.h>
 #include <pwd.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -78,5 +79,6 @@ bool data_dir_has_store(struct slice dir)
 	char path[4096];
 
 	snprintf(path, sizeof path, SLICE_FMT "/" ENGINE_FILE, SLICE_ARG(dir));
-	return access(path, F_OK) == 0;
+	/* What may not be looked at may well be there: whoever opens it is told why that fails. */
+	return access(path, F_OK) == 0 || (errno != ENOENT && errno != ENOTDIR);
 }

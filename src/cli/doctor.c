@@ -22,21 +22,26 @@
 #include "cli/embedders.h"
 #include "cli/models.h"
 #include "cli/owner.h"
+#include "cli/process.h"
 #include "cli/table.h"
 #include "engine/engine.h"
+#include "mcp/auth.h"
 #include "net/unix_client.h"
 
-#define SPACE_MIN (100u << 20) /* bytes below which the disk counts as full soon */
-#define FILES_MIN 1024
-#define ANSWER_NS INT64_C(2000000000)
-#define SERVER_NS INT64_C(10000000000)
-#define REPLY_MAX 65536
+#define SPACE_MIN     (100u << 20) /* bytes below which the disk counts as full soon */
+#define FILES_MIN     1024
+#define ANSWER_NS     INT64_C(2000000000)
+#define SERVER_NS     INT64_C(10000000000)
+#define REPLY_MAX     65536
+
+#define NOT_LOOKED_AT "not looked at: the directory cannot be opened"
 
 struct patient {
 	const struct config *config;
 	struct arena *arena;
 	struct slice dir;
 	bool dir_there, file_there, held;
+	bool shut; /* nobody of ours can look into the directory, or it is none: check_directory says why */
 	struct owner_info holder;
 };
 
@@ -59,6 +64,17 @@ void finding_mend(struct finding *f, const char *format, ...)
 	va_end(args);
 }
 
+/* Errors are told as "what is wrong; how to mend it". The last "; " is ours whatever names stand before it. */
+static void say_error(struct finding *f, const struct cs_error *err, const char *otherwise)
+{
+	const char *how = NULL;
+
+	for (const char *at = strstr(err->text, "; "); at; at = strstr(at + 2, "; "))
+		how = at;
+	finding_say(f, FAULT, "%.*s", how ? (int)(how - err->text) : (int)strlen(err->text), err->text);
+	finding_mend(f, "%s", how ? how + 2 : otherwise);
+}
+
 static void check_versions(const struct patient *p, struct finding *f)
 {
 	finding_say(f, FINE, CS_NAME " " CS_VERSION ", schema %d, SQLite %s, libuv %s, xxHash %u.%u.%u",
@@ -70,12 +86,66 @@ static void check_versions(const struct patient *p, struct finding *f)
 	}
 }
 
+/* Can the first call make it? The nearest directory above that is there decides. */
+static void check_absent(const struct patient *p, struct finding *f)
+{
+	struct slice above = p->dir;
+	const char *at;
+	struct stat st;
+	bool fits;
+
+	if (lstat(p->dir.ptr, &st) == 0 && S_ISLNK(st.st_mode)) {
+		finding_say(f, FAULT, "%s is a link that leads nowhere", p->dir.ptr);
+		finding_mend(f, "make the directory it leads to, or name another place with --data-dir");
+		return;
+	}
+	do {
+		while (above.len > 0 && above.ptr[--above.len] != '/')
+			;
+		at = above.len > 0 ? arena_printf(p->arena, SLICE_FMT "/.", SLICE_ARG(above)).ptr : "/.";
+		fits = at && access(at, W_OK | X_OK) == 0;
+	} while (at && !fits && errno == ENOENT && above.len > 0);
+	if (fits) {
+		finding_say(f, FINE, "%s does not exist yet; the first call makes it", p->dir.ptr);
+		return;
+	}
+	finding_say(f, FAULT, "%s does not exist and cannot be made in " SLICE_FMT "/: %s", p->dir.ptr,
+		SLICE_ARG(above), strerror(errno));
+	finding_mend(
+		f, "make it by hand and give it to user %ld, or name another place with --data-dir", (long)getuid());
+}
+
+/* What serve looks at beyond the form of each setting, and would end for. */
+static void check_settings(const struct patient *p, struct finding *f)
+{
+	struct slice host = config_str(p->config, SETTING_HOST);
+	struct mcp_options options;
+	struct auth *auth = NULL;
+	struct cs_error err;
+	enum cs_status status = process_mcp(p->config, (struct tool_host){0}, NULL, &options, &err);
+
+	if (status == CS_OK)
+		status = auth_new(options.environment, &auth, &err);
+	if (status != CS_OK) {
+		finding_say(f, FAULT, "%s", err.text);
+		finding_mend(f, "set it right; " CS_NAME " config shows where settings come from");
+	} else if (!auth_configured(auth) && !address_is_loopback(host)) {
+		finding_say(f, FAULT, "serve refuses to listen on " SLICE_FMT " without API keys", SLICE_ARG(host));
+		finding_mend(f, "set API_KEY_NAME=key:user_id:role:is_agent in the environment, or leave --host at "
+				"127.0.0.1");
+	} else {
+		finding_say(
+			f, FINE, "%s", auth_configured(auth) ? "API keys are asked for" : "no API keys; loopback only");
+	}
+	auth_free(auth);
+}
+
 static void check_directory(const struct patient *p, struct finding *f)
 {
 	struct stat st;
 
 	if (!p->dir_there) {
-		finding_say(f, FINE, "%s does not exist yet; the first call makes it", p->dir.ptr);
+		check_absent(p, f);
 		return;
 	}
 	if (stat(p->dir.ptr, &st) != 0 || !S_ISDIR(st.st_mode)) {
@@ -114,7 +184,9 @@ static void check_file(const struct patient *p, struct finding *f)
 	const char *path = arena_printf(p->arena, "%s/" ENGINE_FILE, p->dir.ptr).ptr;
 	struct stat st;
 
-	if (!p->file_there || !path) {
+	if (p->shut) {
+		finding_say(f, FINE, NOT_LOOKED_AT);
+	} else if (!p->file_there || !path) {
 		finding_say(f, FINE, "no store yet");
 	} else if (stat(path, &st) != 0 || !S_ISREG(st.st_mode)) {
 		finding_say(f, FAULT, "%s is no file", path);
@@ -130,17 +202,33 @@ static void check_file(const struct patient *p, struct finding *f)
 	}
 }
 
+/* What cannot be opened is check_file's finding, and says nothing about what is in it. */
 static void check_integrity(const struct patient *p, struct finding *f)
 {
+	const char *path = arena_printf(p->arena, "%s/" ENGINE_FILE, p->dir.ptr).ptr;
 	struct cs_error err;
+	enum cs_status status;
 
+	if (p->shut) {
+		finding_say(f, FINE, NOT_LOOKED_AT);
+		return;
+	}
 	if (!p->file_there) {
 		finding_say(f, FINE, "no store yet");
-	} else if (engine_check(p->dir, &err) != CS_OK) {
+		return;
+	}
+	if (!path || access(path, R_OK | W_OK) != 0) {
+		finding_say(f, FINE, "not looked at: the file cannot be read and written");
+		return;
+	}
+	status = engine_check(p->dir, &err);
+	if (status == CS_OK) {
+		finding_say(f, FINE, "every page, index and row is sound");
+	} else if (status == CS_STORAGE) {
 		finding_say(f, FAULT, "%s", err.text);
 		finding_mend(f, "stop every " CS_NAME " on this directory and keep a copy of it before anything else");
 	} else {
-		finding_say(f, FINE, "every page, index and row is sound");
+		say_error(f, &err, "see that the file can be read and written");
 	}
 }
 
@@ -157,6 +245,10 @@ static void check_owner(const struct patient *p, struct finding *f)
 	struct cs_error err;
 	int http = 0;
 
+	if (p->shut) {
+		finding_say(f, FINE, NOT_LOOKED_AT);
+		return;
+	}
 	if (!p->held) {
 		finding_say(f, FINE, "nobody owns the directory now");
 		return;
@@ -192,10 +284,8 @@ static void check_port(const struct patient *p, struct finding *f)
 	else if (p->held && strcmp(p->holder.command, "serve") == 0)
 		finding_say(f, FINE, "%lld of " SLICE_FMT " is in use, and a serve owns this directory",
 			(long long)port, SLICE_ARG(host));
-	else {
-		finding_say(f, FAULT, "%s", err.text);
-		finding_mend(f, "stop what has it, or choose another with --port N or MCP_SERVER_PORT");
-	}
+	else
+		say_error(f, &err, "choose another with --host ADDR or --port N");
 }
 
 /* Loads the model as f32, because int8 would write its file beside the weights. */
@@ -283,6 +373,7 @@ static const struct check {
 	void (*run)(const struct patient *, struct finding *);
 } checks[] = {
 	{"versions", check_versions},
+	{"settings", check_settings},
 	{"directory", check_directory},
 	{"disk space", check_space},
 	{"file", check_file},
@@ -354,6 +445,13 @@ static enum cli_exit examine(const struct patient *p, bool json)
 	return faults == 0 ? CLI_DONE : CLI_FAILED;
 }
 
+static bool is_shut(const struct patient *p)
+{
+	struct slice inside = arena_printf(p->arena, "%s/.", p->dir.ptr);
+
+	return inside.ptr && access(inside.ptr, R_OK | X_OK) != 0 && errno != ENOENT;
+}
+
 enum cli_exit doctor_command(struct invocation *inv)
 {
 	struct patient p = {.config = inv->config};
@@ -368,6 +466,7 @@ enum cli_exit doctor_command(struct invocation *inv)
 		return cli_fail(&err);
 	}
 	p.dir_there = access(p.dir.ptr, F_OK) == 0;
+	p.shut = is_shut(&p);
 	p.file_there = data_dir_has_store(p.dir);
 	p.held = owner_held(p.dir, &p.holder);
 	code = examine(&p, invocation_option(inv, "json") != NULL);

@@ -1,6 +1,6 @@
 /* doctor's look at Redis.
  *
- * One connection of its own, PING by way of the greeting, INFO, one try of what the cache needs, and where all that is
+ * One connection of its own, INFO, PING, one try of what the cache's listener does, and where all that is
  * well one value that is written, read, listed and deleted again, in a name of doctor's own with the shortest time to
  * live: only that tells whether a user's rights, the server's memory and its disk allow what tools do. The order of the
  * judgements is that of their weight, and the first that holds is the finding. */
@@ -9,6 +9,7 @@
 #include "base/version.h"
 #include "cli/backends.h"
 #include "remote/redis.h"
+#include "remote/tracking.h"
 
 struct redis_info {
 	struct slice text; /* "name:value\r\n" lines */
@@ -40,23 +41,6 @@ static void name_version(struct redis_info *info)
 		version.ptr);
 }
 
-/* Can changes be told to the cache? The connection ends right after. */
-static bool can_track(const struct redis *redis, struct redis_connection *c, struct op *op, struct cs_error *err)
-{
-	const struct slice words[] = {S("CLIENT"), S("TRACKING"), S("ON"), S("BCAST"), S("PREFIX"), S("agent:")};
-	struct redis_reply reply;
-
-	if (redis_call(c, op, words, sizeof words / sizeof words[0], &reply, err) != CS_OK)
-		return false;
-	if (reply.kind != REDIS_ERROR)
-		return true;
-	/* RESP2 wants a connection to send to. Whoever is told so may use the command. */
-	if (memmem(reply.text.ptr, reply.text.len, "REDIRECT", 8))
-		return true;
-	(void)redis_reply_error(redis, &reply, err);
-	return false;
-}
-
 /* What tools do, once each. */
 static enum cs_status use(const struct redis_kv_options *settings, struct op *op, struct cs_error *err)
 {
@@ -85,6 +69,11 @@ static enum cs_status use(const struct redis_kv_options *settings, struct op *op
 	return status;
 }
 
+static bool is_loading(const struct redis_info *info)
+{
+	return slice_eq(info_of(info, "loading"), S("1"));
+}
+
 static void judge(const struct redis_info *info, struct slice address, struct finding *f)
 {
 	struct slice policy = info_of(info, "maxmemory_policy"), append = info_of(info, "aof_enabled");
@@ -94,7 +83,7 @@ static void judge(const struct redis_info *info, struct slice address, struct fi
 			info->version);
 		finding_mend(f, "name the primary in REDIS_URL: " SLICE_FMT ":" SLICE_FMT,
 			SLICE_ARG(info_of(info, "master_host")), SLICE_ARG(info_of(info, "master_port")));
-	} else if (slice_eq(info_of(info, "loading"), S("1"))) {
+	} else if (is_loading(info)) {
 		finding_say(f, WARNING, SLICE_FMT " (%s) is loading its data", SLICE_ARG(address), info->version);
 		finding_mend(f, "wait; agent state is unavailable until it has");
 	} else if (policy.len > 0 && !slice_eq(policy, S("noeviction")) &&
@@ -125,7 +114,7 @@ static void examine(const struct redis *redis, const struct redis_kv_options *se
 	struct redis_info info = {0};
 	struct cs_error err;
 
-	if (redis_ping(c, op, &err) != CS_OK || redis_call(c, op, &ask_info, 1, &reply, &err) != CS_OK) {
+	if (redis_call(c, op, &ask_info, 1, &reply, &err) != CS_OK) {
 		finding_say(f, FAULT, "%s", err.text);
 		finding_mend(f, "see that REDIS_URL names a Redis that is well; contexts work meanwhile");
 		return;
@@ -140,13 +129,17 @@ static void examine(const struct redis *redis, const struct redis_kv_options *se
 			SLICE_FMT " answers; this user may not ask for INFO, so persistence was not looked at",
 			SLICE_ARG(address));
 	}
-	if (f->verdict != FAULT && use(settings, op, &err) != CS_OK) {
+	/* INFO is the one thing that a server answers while it loads. */
+	if (is_loading(&info))
+		return;
+	if (f->verdict != FAULT && (redis_ping(c, op, &err) != CS_OK || use(settings, op, &err) != CS_OK)) {
 		finding_say(f, FAULT, "%s", err.text);
 		finding_mend(f, "a user needs the rights that docs/redis.md lists, and the server room for what is "
 				"written; reads and contexts may work meanwhile");
 		return;
 	}
-	if (f->verdict == FINE && !can_track(redis, c, op, &err)) {
+	/* The last thing asked on this connection. */
+	if (f->verdict == FINE && tracking_subscribe(redis, c, op, &err) != CS_OK) {
 		finding_say(f, WARNING, "%s, but cannot tell of changes, so agent state is not cached: %s",
 			info.version, err.text);
 		finding_mend(f, "allow this user: ACL SETUSER NAME +client|id +client|tracking +subscribe "
@@ -176,9 +169,8 @@ void doctor_check_redis(const struct config *config, struct arena *arena, struct
 		finding_mend(f, "set REDIS_URL right, or leave it out to keep agent state in the data directory");
 	} else if (redis_connect(redis, &op, &c, &err) != CS_OK) {
 		finding_say(f, FAULT, "%s", err.text);
-		finding_mend(f,
-			"start it, or set REDIS_URL and REDIS_PASSWORD right; contexts work meanwhile, and agent "
-			"state comes back by itself");
+		finding_mend(f, "start it, set REDIS_URL and REDIS_PASSWORD right, or give its user the rights that "
+				"docs/redis.md lists; contexts work meanwhile, and agent state comes back by itself");
 	} else {
 		examine(redis, &settings, c, &op, f);
 	}

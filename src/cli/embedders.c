@@ -10,8 +10,7 @@
 #define REMOTE_BATCH_BYTES (256u << 10)
 
 static const struct slice off_text = SLICE_INIT(
-	"vectors are off (embedding-model is off); give --embedding-model a model or --embedding-url a server to turn "
-	"them on");
+	"embedding-model is off; give --embedding-model a model or --embedding-url a server to turn vectors on");
 
 enum cs_status embedders_precision(
 	const struct config *config, enum encoder_precision *ret_precision, struct cs_error *err)

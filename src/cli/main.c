@@ -103,6 +103,19 @@ static enum cli_exit wrong_settings(const struct invocation *inv, const struct c
 	return flag ? cli_usage(inv, "%s", err->text) : cli_fail(err);
 }
 
+/* A variable that was mistyped leaves its default in force, and nothing else would say so. */
+static void tell_ignored(void)
+{
+	struct slice name;
+	const char *right;
+	size_t cursor = 0;
+
+	while (config_next_ignored(environ, &cursor, &name, &right))
+		log_write(LOG_WARNING, "a variable that is no setting is ignored", log_str("variable", name),
+			right ? log_str("did_you_mean", slice_cstr(right)) : log_str("settings", S(CS_NAME " config")),
+			LOG_END);
+}
+
 static enum cli_exit run_command(struct invocation *inv)
 {
 	struct cs_error err;
@@ -113,6 +126,7 @@ static enum cli_exit run_command(struct invocation *inv)
 			return wrong_settings(inv, &err);
 		if (start_log(inv->config, &err) != CS_OK)
 			return wrong_settings(inv, &err);
+		tell_ignored();
 	}
 	return inv->command->run(inv);
 }

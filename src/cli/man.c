@@ -183,7 +183,7 @@ static void print_settings(void)
 	puts("# Settings\n\nFlag > environment > file > default. The file (`--config FILE` or `CONTEXT_STORE_CONFIG`) "
 	     "holds lines of\n"
 	     "`name = value` with the flag's name without dashes; `#` starts a comment. Sizes take the suffixes `k`, "
-	     "`m` and `g`.\n\n"
+	     "`m` and `g`.\n\nA variable `CONTEXT_STORE_*` that is none of these is ignored, and the log says so.\n\n"
 	     "| Flag | Environment | Default | Range | Meaning |\n| --- | --- | --- | --- | --- |");
 	for (size_t i = 0; i < SETTING_COUNT; i++) {
 		const struct setting_row *row = &setting_rows[i];

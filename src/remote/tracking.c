@@ -82,17 +82,17 @@ static void stop_minding(struct tracking *t)
 		sched_yield();
 }
 
-/* Asks for messages about all keys of ours. */
-static enum cs_status subscribe(struct tracking *t, struct redis_connection *c, struct cs_error *err)
+enum cs_status tracking_subscribe(
+	const struct redis *client, struct redis_connection *c, struct op *op, struct cs_error *err)
 {
 	const struct slice ask_id[] = {S("CLIENT"), S("ID")}, ask_messages[] = {S("SUBSCRIBE"), S(CHANNEL)};
 	struct redis_reply id, replies[2];
 	char digits[24];
 	int length;
-	enum cs_status status = redis_call(c, &t->op, ask_id, 2, &id, err);
+	enum cs_status status = redis_call(c, op, ask_id, 2, &id, err);
 
 	if (status == CS_OK && id.kind == REDIS_ERROR)
-		return redis_reply_error(t->options.client, &id, err);
+		return redis_reply_error(client, &id, err);
 	if (status != CS_OK)
 		return status;
 	length = snprintf(digits, sizeof digits, "%lld", (long long)id.integer);
@@ -100,12 +100,10 @@ static enum cs_status subscribe(struct tracking *t, struct redis_connection *c, 
 		slice_of(digits, (size_t)length), S("BCAST"), S("PREFIX"), S(PREFIX)};
 	redis_ask(c, ask_tracking, sizeof ask_tracking / sizeof ask_tracking[0]);
 	redis_ask(c, ask_messages, 2);
-	t->beat_ns = clock_mono_ns();
-	t->awaiting = false;
-	status = redis_answers(c, &t->op, replies, 2, err);
+	status = redis_answers(c, op, replies, 2, err);
 	for (size_t i = 0; status == CS_OK && i < 2; i++)
 		if (replies[i].kind == REDIS_ERROR)
-			status = redis_reply_error(t->options.client, &replies[i], err);
+			status = redis_reply_error(client, &replies[i], err);
 	return status;
 }
 
@@ -203,7 +201,9 @@ static enum cs_status track(struct tracking *t, struct cs_error *err)
 	status = redis_connect(t->options.client, &t->op, &c, err);
 	if (status != CS_OK)
 		return status;
-	status = subscribe(t, c, err);
+	t->beat_ns = clock_mono_ns();
+	t->awaiting = false;
+	status = tracking_subscribe(t->options.client, c, &t->op, err);
 	if (status == CS_OK) {
 		kv_cache_open(t->options.cache, lease_from(t->beat_ns));
 		/* Something may have come with the replies. */

@@ -47,6 +47,10 @@ struct tracking_options {
 	void *self;
 };
 
+/* Asks for messages about all keys of ours on this connection, which is good for nothing else from then on. What is
+ * refused is told as redis_reply_error does. */
+CS_CHECKED enum cs_status tracking_subscribe(
+	const struct redis *, struct redis_connection *, struct op *, struct cs_error *);
 /* Starts the thread, and is the cache's listener until it is freed. All in the options outlives it; no call of the cache's
  * port is running when it starts or ends. */
 CS_CHECKED enum cs_status tracking_new(

@@ -70,6 +70,19 @@ def directory():
         shutil.rmtree(path)
 
 
+@contextlib.contextmanager
+def small_disk(size):
+    """A directory on a file system of this size, or Skip."""
+    with directory() as path:
+        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False)
+        if made.returncode:
+            raise Skip("mounting a small file system is not permitted here")
+        try:
+            yield path
+        finally:
+            subprocess.run(["umount", "-l", path], check=True)
+
+
 def environment(**changes):
     """A bare environment: nothing of the caller's settings leaks in. A value of None removes a name."""
     kept = {"PATH": os.environ["PATH"], "HOME": "/nonexistent"}

@@ -14,7 +14,7 @@ import resource
 import sqlite3
 import subprocess
 
-from blackbox import Peer, Server, Skip, command, contains, directory, environment, equal, PROGRAM, run
+from blackbox import Peer, Server, Skip, command, contains, directory, environment, equal, PROGRAM, run, small_disk
 from wire import ask, call, kept, plant, request
 
 TOOLS = [("get_agent_state", {"agent_id": "kept", "prefix": "memory"}), ("get_agent_state", {"agent_id": "kept", "key": "k", "prefix": "memory"}),
@@ -183,19 +183,6 @@ def second_owner():
         contains(err, str(server.port))
         kept(server)
         equal(server.stop(), 0)
-
-
-@contextlib.contextmanager
-def small_disk(size):
-    """A directory on a file system of this size, or Skip."""
-    with directory() as path:
-        made = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", path], capture_output=True, check=False)
-        if made.returncode:
-            raise Skip("mounting a small file system is not permitted here")
-        try:
-            yield path
-        finally:
-            subprocess.run(["umount", "-l", path], check=True)
 
 
 def until_full(server):

@@ -14,7 +14,7 @@ import threading
 import xml.etree.ElementTree
 
 from blackbox import (PROGRAM, WAIT_S, Server, command, contains, directory, environment, equal, owner_of, result, run,
-                      taken_port)
+                      small_disk, taken_port)
 from redis_server import Redis
 
 TOOLS = ["store_context", "retrieve_context", "update_scratchpad", "get_agent_state", "delete_context", "forget_context"]
@@ -203,6 +203,31 @@ def targets():
         equal(of_kind(loaded(out), "closed")[0]["target_met"], False)
     with directory() as out:
         result(*words, "100000", "--output-dir", out)
+
+
+def never_called():
+    """a tool of a mix whose turn never came has missed no target, and --fail-on-target does not end with 1 for it"""
+    with directory() as out:
+        found = bench(out, *WITHOUT, "--iterations", "1", "--concurrent-connections", "1", "--mix", "state=50,delete=50",
+                      "--fail-on-target", "--target-ms", "100000")
+        parts = {m["name"]: m for m in of_kind(found, "mix")}
+        called = [m for m in parts.values() if m["iterations"]]
+        equal((len(parts), len(called)), (3, 2))
+        for m in parts.values():
+            equal(m.get("target_met"), True if m["iterations"] else None, m["name"])
+        equal("MISSED" in pathlib.Path(files(out)[".txt"]).read_text(), False)
+
+
+def disk_full():
+    """results that cannot be written are shown all the same, exit 1, and no torn file is left"""
+    with small_disk("4k") as out:
+        code, text, err = command("bench", *WITHOUT, "--tools", "state", "scratchpad", "--concurrent-connections", "1", "2", "3", "4",
+                                  "--output-dir", out)
+        equal(code, 1)
+        contains(text, "Tools at each number of connections")
+        contains(err, "No space left on device")
+        equal("written" in err, False)
+        equal(os.listdir(out), [])
 
 
 def slowed(source, target, times, only=None):
@@ -446,6 +471,6 @@ def bench_dies():
         equal(((others["mine"] / "precious").exists(), (kept / "precious").exists()), (True, True))
 
 
-run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, redis_on_request, json_output, targets, comparison,
-    comparison_of_others, wrong_words, wrong_places, other_servers, interrupted, server_dies, told_twice,
+run(whole_run, of_a_url, keys, mixture, open_loop, nobodys_servers, redis_on_request, json_output, targets, never_called,
+    disk_full, comparison, comparison_of_others, wrong_words, wrong_places, other_servers, interrupted, server_dies, told_twice,
     bench_dies)

@@ -1,15 +1,19 @@
 #!/usr/bin/env python3
 """The command line: every command, typos, exit codes, and what goes to which stream."""
+import contextlib
 import json
 import os
 import pathlib
 import pty
 import re
 import resource
+import shutil
 import signal
 import socket
+import sqlite3
+import subprocess
 
-from blackbox import (ROOT, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
+from blackbox import (PROGRAM, ROOT, WAIT_S, Server, Skip, command, contains, directory, environment, equal, result, run, taken_port)
 
 COMMANDS = ["serve", "stdio", "store", "search", "get", "delete", "forget", "restore", "model", "embed", "reembed", "eval", "bench",
             "config", "doctor", "version", "help"]
@@ -117,6 +121,24 @@ def config_wrong():
     equal(command("config", "--port", "1", env=environment(MCP_LOG_LEVEL="loud"))[0], 1, "a variable beside a good flag")
     equal(command("config", "--log-level", "loud")[0], 2)
     equal(command("version", env=environment(MCP_SERVER_PORT="http"))[0], 0, "version with broken settings")
+
+
+def ignored_variables():
+    """a variable that looks like a setting and is none is told of, once, with the one that was meant"""
+    env = environment(CONTEXT_STORE_PORT="1234", CONTEXT_STORE_SERVICE_HOST="10.0.0.1")
+    code, out, err = command("config", "port", env=env)
+    equal((code, err.count("\n")), (0, 1), err)
+    contains(err, "variable=CONTEXT_STORE_PORT did_you_mean=MCP_SERVER_PORT")
+    contains(out, "8000")
+    equal(command("config", "--log-level", "error", env=env)[2], "")
+    equal(command("version", env=env)[2], "")
+    for file in (ROOT / "src").glob("*/*.c"):  # what is read is not told as ignored
+        for name in re.findall(r'getenv\("(CONTEXT_STORE_\w+)"\)', file.read_text()):
+            equal(command("config", "port", env=environment(**{name: "x"}))[2], "", name)
+    with directory() as path:
+        file = pathlib.Path(path, "settings")
+        file.write_text("confi = x\n")
+        equal("did you mean" in command("config", "--config", str(file))[2], False, "a file does not name a file")
 
 
 def store_search_get():
@@ -256,6 +278,93 @@ def doctor():
         contains(out, "->")
 
 
+@contextlib.contextmanager
+def unprivileged():
+    """A directory, and a way to run a copy of the program in it as somebody whom modes of files hold back."""
+    with directory() as path:
+        program = shutil.copy(PROGRAM, path + "/program")
+        nobody = {"user": 65534, "group": 65534, "extra_groups": []} if os.geteuid() == 0 else {}
+        if nobody:
+            os.chown(path, 65534, 65534)
+        os.chmod(program, 0o755)
+
+        def run_it(*words):
+            done = subprocess.run([program, *words], capture_output=True, env=environment(), text=True, timeout=WAIT_S, **nobody)
+            return done.returncode, done.stdout, done.stderr
+        yield path, run_it
+
+
+def of_doctor(run_it, *words):
+    """The findings of doctor by name, and its exit code."""
+    code, out, _ = run_it("doctor", "--json", "--embedding-model", "off", *words)
+    return {check["check"]: check for check in json.loads(out)["checks"]}, code
+
+
+def doctor_kept_out():
+    """what doctor may not open it does not judge, and search does not take it for a store that is not there"""
+    with unprivileged() as (path, run_it):
+        where = ("--data-dir", path + "/d", "--port", "0")
+        equal(run_it("store", "log", "x", "--embedding-model", "off", *where)[0], 0)
+        file = path + "/d/context-store.db"
+        for mode in (0o000, 0o400):
+            os.chmod(file, mode)
+            found, code = of_doctor(run_it, *where)
+            equal((code, found["file"]["verdict"], found["integrity"]["verdict"]), (1, "fault", "ok"), oct(mode))
+            contains(found["file"]["mend"], "chmod 600")
+            contains(found["integrity"]["detail"], "not looked at")
+        os.chmod(file, 0o600)
+        os.chmod(path + "/d", 0)
+        try:
+            found, code = of_doctor(run_it, *where)
+            equal((code, found["directory"]["verdict"]), (1, "fault"))
+            for name in ("file", "integrity", "owner"):
+                contains(found[name]["detail"], "not looked at")
+            code, out, err = run_it("search", "x", *where)
+            equal((code, out, "yet" in err), (1, "", False), err)
+            contains(err, "Permission denied")
+            for below in ("/d/x", "/d/x/y"):
+                found, code = of_doctor(run_it, "--data-dir", path + below, "--port", "0")
+                equal((code, found["directory"]["verdict"]), (1, "fault"), below)
+        finally:
+            os.chmod(path + "/d", 0o700)
+        os.mkdir(path + "/closed", 0o500)
+        if os.geteuid() == 0:
+            os.chown(path + "/closed", 65534, 65534)
+        found, code = of_doctor(run_it, "--data-dir", path + "/closed/a/b", "--port", "0")
+        equal((code, found["directory"]["verdict"]), (1, "fault"), found["directory"]["detail"])
+        contains(found["directory"]["detail"], f"{path}/closed/: Permission denied")
+
+
+def doctor_advice():
+    """what doctor says to do fits what it found"""
+    with directory() as path:
+        file, link = pathlib.Path(path, "file"), pathlib.Path(path, "link")
+        file.write_text("")
+        link.symlink_to(path + "/nowhere")
+        for place, detail in ((f"{file}/x", "Not a directory"), (link, "leads nowhere")):
+            found, code = of_doctor(command, "--data-dir", str(place), "--port", "0")
+            equal((code, found["directory"]["verdict"]), (1, "fault"), str(place))
+            contains(found["directory"]["detail"], detail)
+        where = ("--data-dir", path + "/d", "--port", "0")
+        result("store", "log", "x", "--embedding-model", "off", *where)
+        with contextlib.closing(sqlite3.connect(path + "/d/context-store.db", isolation_level=None)) as other:
+            other.execute("BEGIN EXCLUSIVE")
+            found, code = of_doctor(command, *where)
+            equal((code, found["integrity"]["verdict"], found["integrity"]["mend"]), (1, "fault", "end it and repeat"))
+        for flags, key, detail in (((), "bad", "API_KEY_ANN"), (("--status-cpu", "9/5/1"), "k:ann:admin:false", "status-cpu"),
+                                   (("--host", "0.0.0.0"), None, "without API keys"), ((), "k:ann:admin:false", None)):
+            env = environment(API_KEY_ANN=key)
+            found, code = of_doctor(lambda *words, env=env: command(*words, env=env), *where, *flags)
+            equal((code, found["settings"]["verdict"]), (1, "fault") if detail else (0, "ok"), str(found["settings"]))
+            contains(found["settings"]["detail"], detail or "API keys")
+        found, code = of_doctor(command, "--data-dir", path + "/d", "--host", "nobody.invalid")
+        equal((code, found["port"]["verdict"], "stop" in found["port"]["mend"]), (1, "fault", False), str(found["port"]))
+        listener, port = taken_port()
+        with listener:
+            found, _ = of_doctor(command, "--data-dir", path + "/d", "--port", str(port))
+            equal(found["port"]["mend"], "stop it, or choose another with --port N")
+
+
 def doctor_creates_nothing():
     """doctor on a directory that is not there creates nothing and finds nothing wrong"""
     with directory() as path:
@@ -301,10 +410,7 @@ def tables_fit():
     """on a terminal a table is no wider than the window and bold unless NO_COLOR; elsewhere it is plain and whole"""
     import fcntl
     import struct
-    import subprocess
     import termios
-
-    from blackbox import PROGRAM, WAIT_S
 
     def on_terminal(env, columns=60):
         try:
@@ -346,9 +452,6 @@ def tables_fit():
 
 def full_output():
     """a result that cannot be written is a failure"""
-    import subprocess
-
-    from blackbox import PROGRAM, WAIT_S
 
     with open("/dev/full", "wb") as full:
         done = subprocess.run([PROGRAM, "--help"], stdout=full, stderr=subprocess.PIPE, env=environment(), timeout=WAIT_S)
@@ -417,6 +520,7 @@ def second_signal():
         equal(result("doctor", "--data-dir", path, "--port", "0").count("fault"), 0)
 
 
-run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, store_search_get, versions,
-    remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_creates_nothing, foreign_file,
-    read_only_directory, escapes, tables_fit, full_output, port_in_use, port_of_another_server, exposure, signals, second_signal)
+run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, ignored_variables, store_search_get, versions,
+    remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_kept_out,
+    doctor_advice, doctor_creates_nothing, foreign_file, read_only_directory, escapes, tables_fit, full_output, port_in_use,
+    port_of_another_server, exposure, signals, second_signal)

@@ -78,6 +78,15 @@ def vectors_of(*flags):
         return code, check
 
 
+def told_when_off():
+    """a store without vectors says so once, and how to have them"""
+    with directory() as data:
+        where = ("--json", "--data-dir", data, "--embedding-model", "off")
+        off = "embedding-model is off; give --embedding-model a model or --embedding-url a server to turn vectors on"
+        equal(json.loads(result("store", "log", "bread", *where))["message"], "stored; vectors are off: " + off)
+        equal(json.loads(result("search", "bread", *where))["degraded"], [f"vector: {off}; answered from text"])
+
+
 def examined():
     """doctor says which embedder there is, and how to get one"""
     with directory() as models, Fake() as fake:
@@ -100,4 +109,4 @@ def examined():
         contains(check["mend"], "model verify")
 
 
-run(measured, refused, paraphrases, examined)
+run(measured, refused, paraphrases, told_when_off, examined)

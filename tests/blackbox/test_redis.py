@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 
-from blackbox import (WAIT_S, Peer, Server, command, contains, directory, environment, equal, http_tool, result, run,
+from blackbox import (ROOT, WAIT_S, Peer, Server, command, contains, directory, environment, equal, http_tool, result, run,
                       taken_port)
 from redis_server import Redis, free_port, valkey
 
@@ -667,6 +667,66 @@ def doctor():
     contains(detail, "refused")
 
 
+RIGHTS = ["~agent:*", "~{agent:*}:version", "&__redis__:invalidate",
+          *"+get +set +del +incrby +pttl +pexpiretime +scan +eval +evalsha +ping +select +hello".split(),
+          *"+client|id +client|tracking +subscribe +info".split()]
+
+
+def doctor_rights():
+    """doctor names each right that is missing: those of the cache as a warning, those of tools as a fault"""
+    documented = (ROOT / "docs/redis.md").read_text().split("ACL SETUSER store on >PASSWORD", 1)[1].split("\n\n", 1)[0]
+    equal(documented.replace("\\", "").split(), RIGHTS)
+    with directory() as path, Redis() as redis:
+        url = f"redis://ann:pw@127.0.0.1:{redis.port}/1"
+
+        def without(*rights):
+            redis.call("ACL", "SETUSER", "ann", "reset", "on", ">pw", *(right for right in RIGHTS if right not in rights))
+            return finding(path, url)
+        equal(without()[:2], (0, "ok"), "all that docs/redis.md lists")
+        for right in ["+client|id", "+client|tracking", "+subscribe", "&__redis__:invalidate"]:
+            code, verdict, detail, mend = without(right)
+            equal((code, verdict), (0, "warning"), right)
+            contains(detail, "not cached")
+            contains(mend, right)
+        for right in ["+ping", "+select", "+scan", "+get", "+incrby", "+evalsha", "~{agent:*}:version"]:
+            code, verdict, detail, mend = without(right)
+            equal((code, verdict), (1, "fault"), right)
+            contains(detail, "answers, but")
+            contains(mend, "rights that docs/redis.md lists")
+        equal(redis.call("DBSIZE"), 0)
+
+
+def doctor_loading():
+    """a server that loads its data, and answers INFO alone: doctor says to wait"""
+    info = b"redis_version:7.0.15\r\nloading:1\r\nrole:master\r\n"
+    replies = {b"INFO": b"$%d\r\n%s\r\n" % (len(info), info), b"HELLO": b"*4\r\n$4\r\nmode\r\n$10\r\nstandalone\r\n"
+               b"$4\r\nrole\r\n$6\r\nmaster\r\n", b"CLIENT": b"+OK\r\n", b"SELECT": b"+OK\r\n"}
+
+    def words(file):
+        for _ in range(int(file.readline()[1:] or b"0")):
+            yield file.read(int(file.readline()[1:]) + 2)[:-2]
+
+    def play(listener):
+        with contextlib.suppress(OSError):
+            while True:
+                peer = listener.accept()[0]
+                with peer, peer.makefile("rb") as file, contextlib.suppress(OSError, ValueError):
+                    while command_words := list(words(file)):
+                        peer.sendall(replies.get(command_words[0], b"-LOADING Redis is loading the dataset in memory\r\n"))
+    listener, port = taken_port()
+    thread = threading.Thread(target=play, args=(listener,))
+    thread.start()
+    with directory() as path:
+        code, verdict, detail, mend = finding(path, f"redis://127.0.0.1:{port}")
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join(WAIT_S)
+    equal((code, verdict), (0, "warning"), detail)
+    contains(detail, "is loading its data")
+    contains(mend, "wait")
+
+
 if __name__ == "__main__":
     run(same, killed, paused, out_of_memory, wrong_password, wrong_port, cluster, replica, failover, script_flush, dead_at_start, coherence,
-        listener_killed, listening_on, expiry, on_valkey, pool, forwarders, settings, doctor)
+        listener_killed, listening_on, expiry, on_valkey, pool, forwarders, settings, doctor, doctor_rights,
+        doctor_loading)

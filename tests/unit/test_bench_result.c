@@ -7,9 +7,12 @@
 #include <cmocka.h>
 
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "bench/compare.h"
+#include "bench/files.h"
 #include "bench/report.h"
 
 static struct arena arena;
@@ -124,6 +127,12 @@ static void test_refuses_what_is_no_result(void **state)
 		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"\",\"started_at\":\"\","
 		 "\"measurements\":[{\"kind\":\"mix\",\"name\":\"x\",\"connections\":-1}]}",
 			"connections of measurement 1"},
+		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"x\\u001b[31m\",\"started_"
+		 "at\":\"\"}",
+			"program is not a text without control"},
+		{"{\"format\":\"context-store-benchmark\",\"format_version\":1,\"program\":\"\",\"started_at\":\"\","
+		 "\"measurements\":[{\"kind\":\"mix\",\"name\":\"x\\u0007\",\"connections\":1}]}",
+			"name of measurement 1 is not a text without control"},
 	};
 
 	(void)state;
@@ -277,6 +286,37 @@ static void test_compare_with_little(void **state)
 	assert_non_null(strstr(err.text, "in common"));
 }
 
+/* Runs that begin in one second, while the others go on and behind their end, have files of their own. */
+static void test_names_of_one_second(void **state)
+{
+	char dir[] = "/tmp/context-store-test-XXXXXX";
+	struct bench_files runs[6];
+	struct result r = sample(1);
+	struct cs_error err;
+
+	(void)state;
+	assert_non_null(mkdtemp(dir));
+	for (size_t i = 0; i < 6; i++) {
+		if (files_open(&runs[i], dir, &err) != CS_OK)
+			fail_msg("%s", err.text);
+		for (size_t j = 0; j < i; j++) {
+			assert_string_not_equal(runs[i].json, runs[j].json);
+			assert_string_not_equal(runs[i].text, runs[j].text);
+			assert_string_not_equal(runs[i].chart, runs[j].chart);
+		}
+		if (i % 2 == 0)
+			assert_int_equal(files_write(&runs[i], &r, &err), CS_OK);
+	}
+	for (size_t i = 0; i < 6; i++) {
+		files_discard(&runs[i]);
+		assert_int_equal(access(runs[i].json, F_OK) == 0, i % 2 == 0);
+		(void)unlink(runs[i].json);
+		(void)unlink(runs[i].text);
+		(void)unlink(runs[i].chart);
+	}
+	assert_int_equal(rmdir(dir), 0);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -287,6 +327,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_chart, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_compare, set_up, tear_down),
 		cmocka_unit_test_setup_teardown(test_compare_with_little, set_up, tear_down),
+		cmocka_unit_test_setup_teardown(test_names_of_one_second, set_up, tear_down),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -358,6 +358,41 @@ static void test_the_programs_table(void **state)
 	}
 }
 
+/* What is like a setting and is none is told with the variable that was meant; what platforms inject is not. */
+static void test_ignored_variables(void **state)
+{
+	static const struct {
+		const char *variable, *right; /* right "": not told; NULL: like none */
+	} cases[] = {{"CONTEXT_STORE_PORT=8001", "MCP_SERVER_PORT"}, {"CONTEXT_STORE_LOG_LEVEL=debug", "MCP_LOG_LEVEL"},
+		{"CONTEXT_STORE_REDIS_URL=redis://h", "REDIS_URL"},
+		{"CONTEXT_STORE_DATADIR=/d", "CONTEXT_STORE_DATA_DIR"},
+		{"CONTEXT_STORE_IDLE_TIMOUT=1", "CONTEXT_STORE_IDLE_TIMEOUT"},
+		{"CONTEXT_STORE_CONFG=x", "CONTEXT_STORE_CONFIG"}, {"CONTEXT_STORE_XYZZYPLUGH=1", NULL},
+		{"CONTEXT_STORE_HOST=::1", ""}, {"CONTEXT_STORE_CONFIG=x", ""}, {"CONTEXT_STORE_KERNEL=avx2", ""},
+		{"CONTEXT_STORE_LOOPZ=", ""}, {"CONTEXT_STORE", ""}, {"CONTEXTSTORE_PORT=1", ""},
+		{"CONTEXT_STORE_PORT=tcp://10.0.0.1:8000", ""}, {"CONTEXT_STORE_SERVICE_HOST=10.0.0.1", ""},
+		{"CONTEXT_STORE_SERVICE_PORT_HTTP=8000", ""}, {"CONTEXT_STORE_PORT_8000_TCP_PORT=8000", ""},
+		{"CONTEXT_STORE_REDIS_PORT=tcp://10.0.0.1:6379", ""},
+		{"CONTEXT_STORE_REDIS_SERVICE_HOST=10.0.0.2", ""}};
+
+	for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+		char *const *environment = WORDS("PATH=/bin", cases[i].variable, "HOME=/");
+		bool wanted = !cases[i].right || *cases[i].right;
+		const char *right = "";
+		struct slice name;
+		size_t cursor = 0;
+
+		assert_int_equal(config_next_ignored(environment, &cursor, &name, &right), wanted);
+		if (wanted && cases[i].right)
+			assert_string_equal(right, cases[i].right);
+		else if (wanted)
+			assert_null(right);
+		if (wanted)
+			assert_memory_equal(name.ptr, cases[i].variable, name.len);
+		assert_false(wanted && config_next_ignored(environment, &cursor, &name, &right));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -373,6 +408,7 @@ int main(void)
 		cmocka_unit_test(test_a_password_within_a_url_is_not_shown),
 		cmocka_unit_test(test_each_allocation_fails_once),
 		cmocka_unit_test(test_the_programs_table),
+		cmocka_unit_test(test_ignored_variables),
 	};
 
 	return cmocka_run_group_tests_name("config", tests, make_file, remove_file);
