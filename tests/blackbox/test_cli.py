@@ -325,6 +325,9 @@ def doctor_kept_out():
             contains(found["file"]["mend"], "chmod 600")
             contains(found["integrity"]["detail"], "not looked at")
         os.chmod(file, 0o600)
+        os.chmod(path + "/d/owner.lock", 0)
+        contains(of_doctor(run_it, *where)[0]["owner"]["detail"], "not looked at")
+        os.chmod(path + "/d/owner.lock", 0o600)
         os.chmod(path + "/d", 0)
         try:
             found, code = of_doctor(run_it, *where)
