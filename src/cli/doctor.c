@@ -236,6 +236,7 @@ static void check_owner(const struct patient *p, struct finding *f)
 {
 	char who[4 * OWNER_TEXT_MAX];
 	struct slice path = arena_printf(p->arena, "%s/" OWNER_SOCKET, p->dir.ptr);
+	struct slice lock = arena_printf(p->arena, "%s/" OWNER_LOCK, p->dir.ptr);
 	struct op op = {.arena = p->arena,
 		.principal = &principal_anonymous,
 		.deadline_ns = clock_mono_ns() + ANSWER_NS,
@@ -247,6 +248,10 @@ static void check_owner(const struct patient *p, struct finding *f)
 
 	if (p->shut) {
 		finding_say(f, FINE, NOT_LOOKED_AT);
+		return;
+	}
+	if (lock.ptr && access(lock.ptr, R_OK) != 0 && errno != ENOENT) {
+		finding_say(f, FINE, "not looked at: %s: %s", lock.ptr, strerror(errno));
 		return;
 	}
 	if (!p->held) {

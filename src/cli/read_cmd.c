@@ -8,6 +8,7 @@
 #include "cli/commands.h"
 #include "cli/show.h"
 #include "cli/table.h"
+#include "store/retrieve.h"
 
 /* Every word of the command line that goes into JSON must be UTF-8: the writer relies on it. */
 static enum cs_status check_words(const struct invocation *inv, struct cs_error *err)
@@ -106,7 +107,9 @@ static enum cs_status show_results(struct caller *c, struct cs_error *err)
 	}
 	table_print(&table);
 	if ((uint64_t)total > shown)
-		fprintf(stderr, "%zu of %lld; --limit N shows more\n", shown, (long long)total);
+		fprintf(stderr, "%zu of %lld; %s\n", shown, (long long)total,
+			shown < RETRIEVE_LIMIT_MAX ? "--limit N shows more"
+						   : "further words, --type or --tag narrow it");
 	return CS_OK;
 }
 

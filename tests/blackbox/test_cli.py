@@ -167,6 +167,18 @@ def store_search_get():
         equal(os.stat(path + "/new/store/context-store.db").st_mode & 0o077, 0)
 
 
+def more_than_shown():
+    """search says that there is more, and what shows it: a higher limit, or where it is the highest, a narrower search"""
+    with directory() as path, Server(path) as server:
+        for part in range(2):
+            many = [{"type": "log", "content": {"text": f"zebra {part} {number}"}} for number in range(60)]
+            equal(server.tool("store_context", contexts=many)[0], 200)
+        for limit, told in (("5", "5 of 120; --limit N shows more"), ("100", "100 of 120; further words")):
+            code, out, err = command("search", "zebra", "--limit", limit, "--data-dir", path)
+            equal((code, len(out.splitlines())), (0, int(limit) + 1))
+            contains(err, told)
+
+
 def versions():
     """storing under an id again makes a version; history shows both; if-version guards"""
     with directory() as path:
@@ -313,6 +325,9 @@ def doctor_kept_out():
             contains(found["file"]["mend"], "chmod 600")
             contains(found["integrity"]["detail"], "not looked at")
         os.chmod(file, 0o600)
+        os.chmod(path + "/d/owner.lock", 0)
+        contains(of_doctor(run_it, *where)[0]["owner"]["detail"], "not looked at")
+        os.chmod(path + "/d/owner.lock", 0o600)
         os.chmod(path + "/d", 0)
         try:
             found, code = of_doctor(run_it, *where)
@@ -520,7 +535,7 @@ def second_signal():
         equal(result("doctor", "--data-dir", path, "--port", "0").count("fault"), 0)
 
 
-run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, ignored_variables, store_search_get, versions,
-    remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_kept_out,
+run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, ignored_variables, store_search_get,
+    more_than_shown, versions, remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_kept_out,
     doctor_advice, doctor_creates_nothing, foreign_file, read_only_directory, escapes, tables_fit, full_output, port_in_use,
     port_of_another_server, exposure, signals, second_signal)
