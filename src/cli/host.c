@@ -401,6 +401,11 @@ static enum cs_status host_forward(void *self, struct op *op, const struct tool 
 		if (store)
 			return run_here(h, op, tool, arguments, out, err);
 		status = forward_once(h, op, tool, arguments, out, &sent, err);
+		if (status == CS_TIMEOUT && sent && !tool->read_only && out->len == before)
+			return cs_fail(err, CS_TIMEOUT,
+				"the process that owns the store did not answer in the time allowed; the call may or "
+				"may not "
+				"have been done: look before you call again");
 		if (status != CS_UNAVAILABLE || out->len > before)
 			return status;
 		/* Nobody has heard of it: whoever takes over is waited for, until the deadline. */

@@ -111,6 +111,7 @@ class FakeOwner:
     """Holds the lock and answers on the socket as told: a test decides at which byte the owner goes away."""
 
     def __init__(self, path):
+        self.held = None
         self.lock = open(os.path.join(path, "owner.lock"), "w", encoding="utf-8")
         fcntl.flock(self.lock, fcntl.LOCK_EX)
         self.lock.write("pid 1\nsince 2026-01-01T00:00:00.000Z\ncommand serve\n")
@@ -152,7 +153,21 @@ class FakeOwner:
                     client.sendall(b"HTTP/1.1 %d Busy\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s" % (status, len(body), body))
                 return request
 
+    def hold_call(self):
+        """Answers health checks until a tool is called, and that never."""
+        while True:
+            client, _ = self.listener.accept()
+            client.settimeout(WAIT_S)
+            request = self.read_request(client)
+            if request.startswith(b"POST"):
+                self.held = client
+                return request
+            client.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}")
+            client.close()
+
     def end(self):
+        if self.held:
+            self.held.close()
         self.listener.close()
         self.lock.close()
 
@@ -187,6 +202,18 @@ def write_half_read():
         peer.send("tools/call", {"name": "update_scratchpad", "arguments": {"agent_id": "a", "key": "k", "content": "1", "mode": "increment"}})
         contains(owner.answer_call(None, whole=False).decode(), "POST /tools/")
         equal(peer.receive()["result"]["structuredContent"]["version"], 1)
+
+
+def write_unanswered():
+    """a write that its owner has read and does not answer in time may have been done, and the client is told so"""
+    with directory() as path, Peer(path, "--request-timeout", "5") as peer:
+        owner = FakeOwner(path)
+        peer.send("tools/call", {"name": "update_scratchpad", "arguments": {"agent_id": "a", "key": "k", "content": "1", "mode": "append"}})
+        contains(owner.hold_call().decode(), "POST /tools/update_scratchpad ")
+        found = peer.receive()["result"]["structuredContent"]
+        equal((found["success"], found["error_type"]), (False, "timeout"))
+        contains(found["message"], "may or may not have been done")
+        owner.end()
 
 
 def busy_owner():
@@ -284,5 +311,5 @@ def long_path():
 
 
 run(second_serve, stdio_forwards_to_serve, two_editors, failures_forward, commands_share, takeover_after_kill, takeover_after_end,
-    takeover_by_one_of_many, read_in_flight, write_in_flight, write_half_read, busy_owner, serve_after_stdio, many_at_once, commands_at_once,
-    stale_socket, modes, long_path)
+    takeover_by_one_of_many, read_in_flight, write_in_flight, write_unanswered, write_half_read, busy_owner, serve_after_stdio, many_at_once,
+    commands_at_once, stale_socket, modes, long_path)
