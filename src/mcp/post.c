@@ -225,6 +225,21 @@ static void check_reply(struct post *p)
 	answer_error(p, p->batch ? JSON_NONE : p->request.message.id, &error);
 }
 
+/* So that notifications/cancelled finds it. Without memory for the id it cannot be cancelled, which is all. */
+static void enlist(struct post *p)
+{
+	if (p->session || !p->resolved || p->batch || p->request.revision->modern || !p->visit.headers.session.ptr)
+		return;
+	p->inflight.id = id_text(&p->visit.exchange->arena, &p->doc, p->request.message.id);
+	if (!p->inflight.id.ptr)
+		return;
+	p->session = session_ref(p->visit.mcp->sessions, p->visit.principal, p->visit.headers.session);
+	if (!p->session)
+		return;
+	session_inflight_add(p->session, &p->inflight);
+	p->op.cancelled = &p->inflight.cancelled;
+}
+
 static enum outcome answer_batch(struct post *p)
 {
 	if (!p->op.may_wait)
@@ -245,6 +260,8 @@ static enum outcome post_answer(struct post *p)
 	p->resolved = true;
 	if (p->batch)
 		return answer_batch(p);
+	if (p->op.may_wait) /* a body that was read only here is not listed yet */
+		enlist(p);
 	if (p->request.revision->modern)
 		p->op.cancelled = &ex->cancelled;
 	switch (dispatch_request(&p->request, &ex->response.body)) {
@@ -257,21 +274,6 @@ static enum outcome post_answer(struct post *p)
 		open_session(p);
 	check_reply(p);
 	return ANSWERED;
-}
-
-/* So that notifications/cancelled finds it. Without memory for the id it cannot be cancelled, which is all. */
-static void enlist(struct post *p)
-{
-	if (p->session || !p->resolved || p->batch || p->request.revision->modern || !p->visit.headers.session.ptr)
-		return;
-	p->inflight.id = id_text(&p->visit.exchange->arena, &p->doc, p->request.message.id);
-	if (!p->inflight.id.ptr)
-		return;
-	p->session = session_ref(p->visit.mcp->sessions, p->visit.principal, p->visit.headers.session);
-	if (!p->session)
-		return;
-	session_inflight_add(p->session, &p->inflight);
-	p->op.cancelled = &p->inflight.cancelled;
 }
 
 static void delist(struct post *p)

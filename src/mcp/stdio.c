@@ -48,7 +48,7 @@ enum outcome { ANSWERED, WOULD_WAIT, LISTEN };
 
 struct call {
 	struct job job;
-	struct loop_task task;
+	struct loop_task task, enlist_task;
 	struct channel *channel;
 	struct arena arena;
 	struct op op;
@@ -176,11 +176,43 @@ static void check_reply(struct call *c)
 	answer_error(c, c->batch ? JSON_NONE : c->request.message.id, &error);
 }
 
+/* So that a cancellation finds it. Without memory for the id it cannot be cancelled, which is all. */
+static void take_id(struct call *c)
+{
+	struct buffer id;
+
+	if (write_id(&id, &c->doc, c->request.message.id))
+		c->inflight.id = arena_copy(&c->arena, buffer_slice(&id));
+	buffer_release(&id);
+}
+
+static void enlist_task(struct loop_task *task)
+{
+	struct call *c = (struct call *)((char *)task - offsetof(struct call, enlist_task));
+
+	inflight_add(&c->channel->calls, &c->inflight);
+}
+
+/* A long line is read by its worker, and the list is the loop's: it is added before the call comes back, for tasks run
+ * in the order they were posted. */
+static void enlist_from_worker(struct call *c)
+{
+	take_id(c);
+	if (!c->inflight.id.ptr)
+		return;
+	c->enlist_task.run = enlist_task;
+	loop_post(c->channel->loop, &c->enlist_task);
+}
+
 static enum outcome answer(struct call *c)
 {
-	if (!c->resolved && !read_message(c))
-		return ANSWERED;
-	c->resolved = true;
+	if (!c->resolved) {
+		if (!read_message(c))
+			return ANSWERED;
+		c->resolved = true;
+		if (c->op.may_wait && !c->batch)
+			enlist_from_worker(c);
+	}
 	if (c->batch) {
 		if (!c->op.may_wait)
 			return WOULD_WAIT;
@@ -322,14 +354,10 @@ static bool keep_text(struct call *c, struct slice text)
 
 static void hand_over(struct call *c)
 {
-	struct buffer id;
-
 	c->job.run = run_on_worker;
 	c->job.bulk = c->text.len > INLINE_BYTES_MAX;
 	if (c->resolved && !c->batch) {
-		if (write_id(&id, &c->doc, c->request.message.id))
-			c->inflight.id = arena_copy(&c->arena, buffer_slice(&id));
-		buffer_release(&id);
+		take_id(c);
 		if (c->inflight.id.ptr)
 			inflight_add(&c->channel->calls, &c->inflight);
 	}

@@ -371,6 +371,8 @@ static void cancel_meanwhile(void)
 
 static void test_cancelling(void **state)
 {
+	static char large[20 << 10];
+
 	host.in_memory = false;
 	host.meanwhile = cancel_meanwhile;
 	open_session("2025-11-25");
@@ -378,6 +380,11 @@ static void test_cancelling(void **state)
 	assert_true(host.was_cancelled);
 	post(SESSION, REQUEST("\"c2\"", "\"method\":\"tools/call\",\"params\":{" GET_STATE "}"));
 	assert_false(host.was_cancelled);
+	/* One that a worker read is found all the same. */
+	snprintf(large, sizeof large, "%*s" REQUEST("\"c1\"", "\"method\":\"tools/call\",\"params\":{" GET_STATE "}"),
+		9000, "");
+	post(SESSION, large);
+	assert_true(host.was_cancelled);
 }
 
 int main(void)

@@ -158,8 +158,15 @@ static void test_calls(void **state)
 	fake.queue_full = false;
 }
 
+static void cancel_meanwhile(void)
+{
+	line(CANCEL("\"c\""));
+}
+
 static void test_cancelling(void **state)
 {
+	static char large[20 << 10];
+
 	converse(INITIALIZE("0", "2025-11-25"), "{", false);
 	host.in_memory = false;
 	line(CALL("\"a\""));
@@ -173,6 +180,11 @@ static void test_cancelling(void **state)
 	assert_true(fake_work());
 	assert_int_equal(host.forwards, 1);
 	expect("{\"jsonrpc\":\"2.0\",\"id\":\"b\",\"result\":", false);
+	/* One that a worker read is found all the same. */
+	host.meanwhile = cancel_meanwhile;
+	snprintf(large, sizeof large, "%*s" CALL("\"c\""), 9000, "");
+	converse(large, "", true);
+	assert_true(host.was_cancelled);
 }
 
 static void test_subscriptions(void **state)
