@@ -21,6 +21,10 @@
 	"state of "                                                                                                    \
 	"one agent belong in update_scratchpad and get_agent_state, under its own agent_id."
 
+#define SUBSCRIPTION_ID_TEXT "4096"
+
+_Static_assert(SUBSCRIPTION_ID_MAX == 4096, "the text says so");
+
 enum era { LEGACY = 1, MODERN = 2, BOTH = 3 };
 
 static enum dispatch_result reply_error(struct request *r, const struct rpc_error *error, struct buffer *out)
@@ -233,7 +237,12 @@ static enum dispatch_result call_tool(struct request *r, struct buffer *out)
 static enum dispatch_result listen(struct request *r, struct buffer *out)
 {
 	uint32_t filter = json_get(r->doc, r->message.params, S("notifications"));
+	const struct json_node *id = &r->doc->nodes[r->message.id];
 
+	/* Its messages repeat the id for as long as it is open. */
+	if ((id->type == JSON_STRING || id->type == JSON_HUGE) && id->text.len > SUBSCRIPTION_ID_MAX)
+		return reply_invalid(
+			r, out, "the id of a subscription may be at most " SUBSCRIPTION_ID_TEXT " bytes long");
 	if (filter == JSON_NONE || json_type_of(r->doc, filter) != JSON_OBJECT)
 		return reply_invalid(r, out, "notifications must be an object that names what to be told about");
 	return DISPATCH_LISTEN;

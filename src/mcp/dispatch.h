@@ -17,6 +17,9 @@
 /* How long clients may keep tools/list and server/discover: an upgrade of the program is seen that late. */
 #define CACHE_TTL_MS 300000
 
+/* Bytes of a subscription's id. Escaped, and twice, it fits the buffers that transports keep its messages in. */
+#define SUBSCRIPTION_ID_MAX 4096
+
 struct dispatcher {
 	struct tool_host host;
 	struct catalogue catalogue;

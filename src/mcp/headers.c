@@ -80,6 +80,7 @@ void headers_gather(const struct http_head *head, struct request_headers *ret_he
 		case 12: take(&h->content_type, S("Content-Type"), one, h); break;
 		case 13: take(&h->authorization, S("Authorization"), one, h); break;
 		case 14: take(&h->session, S("Mcp-Session-Id"), one, h); break;
+		case 16: take(&h->content_encoding, S("Content-Encoding"), one, h); break;
 		case 20: take(&h->version, S("MCP-Protocol-Version"), one, h); break;
 		default: break;
 		}
@@ -92,6 +93,11 @@ bool headers_media_is(struct slice content_type, struct slice media_type)
 {
 	return slice_eq(content_type, media_type) ||
 	       slice_eq_nocase(slice_trim(slice_cut(&content_type, ';')), media_type);
+}
+
+bool headers_body_is_plain(const struct request_headers *h)
+{
+	return h->content_encoding.len == 0 || slice_eq_nocase(h->content_encoding, S("identity"));
 }
 
 static int base64_digit(char c)

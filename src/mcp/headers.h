@@ -8,7 +8,8 @@
 #include "net/http_parser.h"
 
 struct request_headers {
-	struct slice host, origin, api_key, authorization, session, version, method, name, content_type;
+	struct slice host, origin, api_key, authorization, session, version, method, name, content_type,
+		content_encoding;
 	const char *repeated; /* the name of a header that must stand once and does not, or NULL */
 	bool has_accept;
 	bool accepts_json;   /* application/json or a range that has it; also without any Accept */
@@ -19,6 +20,9 @@ void headers_gather(const struct http_head *, struct request_headers *ret_header
 
 /* "application/json; charset=utf-8" is "application/json". */
 bool headers_media_is(struct slice content_type, struct slice media_type);
+
+/* No Content-Encoding, or one that changes nothing. */
+bool headers_body_is_plain(const struct request_headers *);
 
 /* 2026-07-28: Mcp-Method says the body's method, and Mcp-Name its params.name or params.uri where the method has one.
  * The value may be the Base64 form =?base64?...?=. False: RPC_HEADER_MISMATCH. */

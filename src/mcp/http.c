@@ -133,6 +133,13 @@ static void refuse_key(const struct visit *v)
 	http_refuse(ex, 401, "a valid API key is needed, as X-API-Key or Authorization: Bearer");
 }
 
+/* RFC 9110 15.5.16: a coding that is not understood is said to be that, and not read as broken JSON. */
+static void refuse_coding(struct exchange *ex)
+{
+	buffer_append(&ex->response.headers, S("Accept-Encoding: identity\r\n"));
+	http_refuse(ex, 415, "the body must come as it is: no Content-Encoding is understood");
+}
+
 void http_request(void *self, struct exchange *ex)
 {
 	struct visit v = {.mcp = self, .exchange = ex, .principal = &principal_anonymous};
@@ -174,6 +181,10 @@ void http_request(void *self, struct exchange *ex)
 	/* POST /mcp says it in JSON-RPC's terms. */
 	if (v.headers.repeated && handler != post_message) {
 		http_refuse(ex, 400, "a header that must stand once stands more than once");
+		return;
+	}
+	if (ex->body.len > 0 && !headers_body_is_plain(&v.headers)) {
+		refuse_coding(ex);
 		return;
 	}
 	handler(&v);

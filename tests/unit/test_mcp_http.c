@@ -40,6 +40,20 @@ static void test_session_streams(void **state)
 	}
 }
 
+/* An id of so many characters, each of which JSON escapes. */
+static void listen_with_id(size_t length)
+{
+	struct buffer body;
+
+	buffer_init(&body, 64u << 10);
+	buffer_append(&body, S("{\"jsonrpc\":\"2.0\",\"id\":\""));
+	for (size_t i = 0; i < length; i++)
+		buffer_append(&body, S("\\u0001"));
+	buffer_append(&body, S("\",\"method\":\"subscriptions/listen\",\"params\":{\"notifications\":{}," META "}}"));
+	ask_as(mcp, false, "POST", "/mcp", MODERN "subscriptions/listen\n", buffer_slice(&body));
+	buffer_release(&body);
+}
+
 static void test_listen(void **state)
 {
 #define LISTEN                                                                                                         \
@@ -68,6 +82,16 @@ static void test_listen(void **state)
 	post(MODERN "subscriptions/listen\n", large);
 	assert_true(fake.stream->sent.len > 0);
 	fake_close_stream(fake.stream);
+	/* The longest id, of characters that are escaped, and one that is longer. */
+	listen_with_id(4096);
+	assert_int_equal(answer.status, 200);
+	assert_true(fake.stream->sent.len > 6 * 4096);
+	fake.stream->hooks.ending(fake.stream->hooks.self, fake.stream);
+	assert_true(fake.stream->sent.len > 3 * 6 * 4096);
+	fake_close_stream(fake.stream);
+	listen_with_id(4097);
+	assert_non_null(strstr(
+		answer.body, "\"code\":-32602,\"message\":\"the id of a subscription may be at most 4096 bytes"));
 	fake.client_gone = true;
 	post(MODERN "subscriptions/listen\n", LISTEN);
 }
@@ -82,6 +106,8 @@ static void test_media_types(void **state)
 		{SESSION "Content-Type: application/json\n", 200},
 		{SESSION "Content-Type: Application/JSON; charset=utf-8\n", 200},
 		{SESSION "Content-Type: text/plain\n", 415},
+		{SESSION "Content-Encoding: identity\n", 200},
+		{SESSION "Content-Encoding: gzip\n", 415},
 		{SESSION "Content-Type: application/x-www-form-urlencoded\n", 415},
 		{SESSION "Accept: application/json, text/event-stream\n", 200},
 		{SESSION "Accept: */*\n", 200},
@@ -98,6 +124,11 @@ static void test_media_types(void **state)
 		if (answer.status != rows[i].status)
 			fail_msg("%s gave %d", rows[i].lines, answer.status);
 	}
+	ask("POST", "/tools/get_agent_state", HOST "Content-Encoding: br\n", "{\"agent_id\":\"a\",\"key\":\"k\"}");
+	assert_int_equal(answer.status, 415);
+	assert_non_null(strstr(answer.headers, "Accept-Encoding: identity\r\n"));
+	ask("GET", "/health", HOST "Content-Encoding: gzip\n", "");
+	assert_int_equal(answer.status, 200);
 }
 
 static void test_routes(void **state)
