@@ -74,9 +74,7 @@ static void write_range(struct buffer *out, const struct field *field, const cha
 {
 	if (field->max == 0)
 		return;
-	if (field->max == INT64_MAX)
-		buffer_printf(out, " of at least %lld%s", (long long)field->min, unit);
-	else if (field->kind == FIELD_INTEGER || field->kind == FIELD_NUMBER)
+	if (field->kind == FIELD_INTEGER || field->kind == FIELD_NUMBER)
 		buffer_printf(out, " from %lld to %lld", (long long)field->min, (long long)field->max);
 	else
 		buffer_printf(out, " of %lld to %lld%s", (long long)field->min, (long long)field->max, unit);
