@@ -9,7 +9,9 @@
  * and freed. So the list needs no lock: cancelling sets a flag the worker reads.
  *
  * Memory. At most CALLS_MAX requests and HELD_BYTES_MAX of their text are in flight; what comes beyond is answered with
- * an error at once. Replies are bounded by the lines' own back-pressure.
+ * an error at once. At most WORKING_MAX of them are with the workers, and none is handed to them while the client is
+ * behind with reading: so what waits to be written is what the lines hold and the replies of these. Cutting off a client
+ * that is behind was dropped: one that sent many calls at once was cut while it read as fast as it could.
  *
  * The end of input ends the channel once all is answered. Subscriptions are then told that they end: by the result, and
  * by the notice that the cancellation page asks for on stdio. */
@@ -21,6 +23,7 @@
 #define LINE_BYTES_MAX    (4u << 20) /* where options name no other */
 #define CALLS_MAX         1024
 #define HELD_BYTES_MAX    (64u << 20)
+#define WORKING_MAX       256 /* enough that commits are as large as with all of them */
 #define SUBSCRIPTIONS_MAX 64
 #define CALL_BYTES_OWN    (8u << 10)
 #define CALL_BYTES_MAX    (256u << 20)
@@ -38,7 +41,8 @@ struct channel {
 	_Atomic(const struct revision *) revision; /* what initialize agreed on; NULL before */
 	struct inflight *calls;                    /* requests, the loop's */
 	struct inflight *subscriptions;
-	size_t call_count, subscription_count, held;
+	struct call *waiting, **waiting_end; /* for a worker, in order */
+	size_t call_count, subscription_count, held, working;
 	bool ended;
 	void (*done)(void *self, int error);
 	void *done_self;
@@ -50,6 +54,7 @@ struct call {
 	struct job job;
 	struct loop_task task, enlist_task;
 	struct channel *channel;
+	struct call *next; /* that waits */
 	struct arena arena;
 	struct op op;
 	struct slice text;
@@ -58,7 +63,7 @@ struct call {
 	struct inflight inflight; /* id.ptr: on the list */
 	struct buffer reply;
 	enum outcome outcome;
-	bool resolved, batch;
+	bool resolved, batch, working;
 	char own[CALL_BYTES_OWN];
 };
 
@@ -291,20 +296,27 @@ static void close_if_over(struct channel *ch)
 	lines_close(ch->lines, lines_closed, ch);
 }
 
-/* On the loop, the end of every call. */
+static void hand_on(struct channel *ch);
+
+/* On the loop, the end of every call. It counts until others have its place, lest one that is refused then be the last. */
 static void finish(struct call *c)
 {
 	struct channel *ch = c->channel;
+	bool worked = c->working;
 
 	if (c->outcome == LISTEN && !atomic_load(&c->inflight.cancelled))
 		open_subscription(c);
 	if (c->inflight.id.ptr)
 		inflight_remove(&c->inflight);
-	ch->call_count--;
 	ch->held -= c->text.len;
 	buffer_release(&c->reply);
 	arena_release(&c->arena);
 	free(c);
+	if (worked) {
+		ch->working--;
+		hand_on(ch);
+	}
+	ch->call_count--;
 	close_if_over(ch);
 }
 
@@ -352,17 +364,37 @@ static bool keep_text(struct call *c, struct slice text)
 	return c->text.ptr != NULL;
 }
 
+/* What waits goes to the workers as far as there is room. */
+static void hand_on(struct channel *ch)
+{
+	while (ch->waiting && ch->working < WORKING_MAX && !lines_full(ch->lines)) {
+		struct call *c = ch->waiting;
+
+		ch->waiting = c->next;
+		c->working = true;
+		ch->working++;
+		if (workers_submit(ch->mcp->options.workers, &c->job) == CS_OK)
+			continue;
+		c->working = false;
+		ch->working--;
+		refuse(c, "too many requests are waiting; try again in a moment");
+	}
+}
+
 static void hand_over(struct call *c)
 {
+	struct channel *ch = c->channel;
+
 	c->job.run = run_on_worker;
 	c->job.bulk = c->text.len > INLINE_BYTES_MAX;
 	if (c->resolved && !c->batch) {
 		take_id(c);
 		if (c->inflight.id.ptr)
-			inflight_add(&c->channel->calls, &c->inflight);
+			inflight_add(&ch->calls, &c->inflight);
 	}
-	if (workers_submit(c->channel->mcp->options.workers, &c->job) != CS_OK)
-		refuse(c, "too many requests are waiting; try again in a moment");
+	*(ch->waiting ? ch->waiting_end : &ch->waiting) = c;
+	ch->waiting_end = &c->next;
+	hand_on(ch);
 }
 
 static struct call *new_call(struct channel *ch, struct slice text)
@@ -443,6 +475,11 @@ static void on_too_long(void *self, size_t limit)
 	reply_without_call(self, RPC_PARSE_ERROR, text);
 }
 
+static void on_drained(void *self)
+{
+	hand_on(self);
+}
+
 static void on_ended(void *self)
 {
 	struct channel *ch = self;
@@ -455,7 +492,8 @@ enum cs_status mcp_stdio_start(struct mcp *mcp, struct loop *loop, int in_fd, in
 	void (*done)(void *self, int error), void *self, struct cs_error *err)
 {
 	struct channel *ch = calloc(1, sizeof *ch);
-	struct lines_handler handler = {.self = ch, .line = on_line, .too_long = on_too_long, .ended = on_ended};
+	struct lines_handler handler = {
+		.self = ch, .line = on_line, .too_long = on_too_long, .ended = on_ended, .drained = on_drained};
 	size_t line_max = mcp->options.message_max ? mcp->options.message_max : LINE_BYTES_MAX;
 	enum cs_status status;
 

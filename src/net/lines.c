@@ -23,13 +23,14 @@
 
 #define CHUNK_BYTES (64u << 10)
 #define KEEP_BYTES  (64u << 10) /* of a buffer that is empty again */
+#define QUEUED_MAX  (SIZE_MAX / 2)
 
 struct lines {
 	struct loop *loop;
 	struct lines_handler handler;
 	int in_fd, out_fd, wake_fd;
 	pthread_t reader, writer;
-	struct loop_task chunk_task, broken_task, closed_task;
+	struct loop_task chunk_task, drained_task, broken_task, closed_task;
 	void (*done)(void *self, int error);
 	void *done_self;
 
@@ -43,12 +44,15 @@ struct lines {
 	struct buffer queued;
 	size_t writing; /* bytes the writer has taken and not written */
 	bool chunk_given;
+	bool asked;          /* lines_full was true, and the loop waits for `drained` */
+	bool drained_posted; /* and has not run */
 	bool closing;
 	bool broken; /* nobody reads what we write */
 	int error;   /* why a write failed, but EPIPE */
 	unsigned threads;
 
 	size_t chunk_len; /* the reader's, the loop's while chunk_given; 0: end of input */
+	size_t chunk_at;  /* what is used of it; less than all when writing is behind */
 	char chunk[CHUNK_BYTES];
 };
 
@@ -108,16 +112,58 @@ static void take_part(struct lines *l, struct slice part, bool whole)
 		l->skipping = false;
 }
 
+/* The lock is held. */
+static bool is_full(const struct lines *l)
+{
+	return !l->broken && l->queued.len + l->writing > LINES_HELD_MAX;
+}
+
+bool lines_full(struct lines *l)
+{
+	bool full;
+
+	pthread_mutex_lock(&l->lock);
+	full = is_full(l);
+	l->asked = l->asked || full;
+	pthread_mutex_unlock(&l->lock);
+	return full;
+}
+
+/* The lock is held. */
+static void tell_drained(struct lines *l)
+{
+	if (!l->asked || l->drained_posted || is_full(l))
+		return;
+	l->asked = false;
+	l->drained_posted = true;
+	loop_post(l->loop, &l->drained_task);
+}
+
+/* It may be full again by now: who then asks is called again. */
+static void on_drained(struct loop_task *task)
+{
+	struct lines *l = (struct lines *)((char *)task - offsetof(struct lines, drained_task));
+
+	pthread_mutex_lock(&l->lock);
+	l->drained_posted = false;
+	l->asked = l->asked && is_full(l);
+	pthread_mutex_unlock(&l->lock);
+	if (!l->closing && l->handler.drained)
+		l->handler.drained(l->handler.self);
+}
+
+/* Lines make answers, so no more of them are cut than there is room for; the reader gives the rest of the chunk again. */
 static void use_chunk(struct lines *l)
 {
-	struct slice rest = {l->chunk, l->chunk_len};
+	struct slice rest = slice_of(l->chunk + l->chunk_at, l->chunk_len - l->chunk_at);
 
-	while (rest.len) {
+	while (rest.len && !lines_full(l)) {
 		size_t end = slice_find_byte(rest, '\n');
 
 		take_part(l, slice_of(rest.ptr, end), end < rest.len);
 		rest = slice_from(rest, end + 1);
 	}
+	l->chunk_at = l->chunk_len - rest.len;
 	if (l->chunk_len == 0) {
 		if (l->carry.len && !l->skipping)
 			take_part(l, S(""), true);
@@ -202,12 +248,15 @@ static void *reader_main(void *arg)
 	pthread_setname_np(pthread_self(), "lines-in");
 	while (more && wait_readable(l)) {
 		l->chunk_len = read_chunk(l);
+		l->chunk_at = 0;
 		more = l->chunk_len > 0;
 		pthread_mutex_lock(&l->lock);
-		l->chunk_given = true;
-		loop_post(l->loop, &l->chunk_task);
-		while (l->chunk_given || (more && !l->closing && l->queued.len + l->writing > LINES_HELD_MAX))
-			pthread_cond_wait(&l->changed, &l->lock);
+		do {
+			l->chunk_given = true;
+			loop_post(l->loop, &l->chunk_task);
+			while (l->chunk_given || (more && !l->closing && is_full(l)))
+				pthread_cond_wait(&l->changed, &l->lock);
+		} while (l->chunk_at < l->chunk_len && !l->closing);
 		more = more && !l->closing;
 		pthread_mutex_unlock(&l->lock);
 	}
@@ -276,6 +325,7 @@ static void *writer_main(void *arg)
 			l->error = error;
 		if (!ok)
 			out_broken(l);
+		tell_drained(l);
 		pthread_cond_broadcast(&l->changed);
 	}
 	buffer_release(&taken);
@@ -316,11 +366,12 @@ enum cs_status lines_new(struct loop *loop, int in_fd, int out_fd, size_t line_m
 	l->in_fd = in_fd;
 	l->out_fd = out_fd;
 	l->chunk_task.run = on_chunk;
+	l->drained_task.run = on_drained;
 	l->broken_task.run = on_broken;
 	l->closed_task.run = on_closed;
 	l->threads = 2;
 	buffer_init(&l->carry, line_max + 1);
-	buffer_init(&l->queued, 4 * (size_t)LINES_HELD_MAX);
+	buffer_init(&l->queued, QUEUED_MAX);
 	pthread_mutex_init(&l->lock, NULL);
 	pthread_cond_init(&l->changed, NULL);
 	l->wake_fd = eventfd(0, EFD_CLOEXEC);
@@ -348,8 +399,9 @@ void lines_send(struct lines *l, struct slice text)
 			memcpy(room, text.ptr, text.len);
 			room[text.len] = '\n';
 			l->queued.len += text.len + 1;
-		} else { /* nobody reads and we go on writing: as good as gone */
+		} else { /* no memory: an answer is lost, so the rest must not go out as if none were */
 			out_broken(l);
+			tell_drained(l);
 		}
 		pthread_cond_broadcast(&l->changed);
 	}

@@ -2,9 +2,10 @@
  *
  * Reads newline-ended UTF-8 lines from one descriptor and writes lines to another: pipes, sockets, terminals and
  * regular files. A line longer than line_max is skipped to its end and reported, the next one is read again. CRLF is
- * taken as LF. Reading stops while more than LINES_HELD_MAX bytes wait to be written (back-pressure), and goes on below
- * it. At end of input `ended` is called once, after a last line without an end was given; what is queued for writing
- * still goes out. A reader that is gone (EPIPE), or reads so little that 4 * LINES_HELD_MAX wait for it, ends it too.
+ * taken as LF. While more than LINES_HELD_MAX bytes wait to be written no line is given and nothing is read
+ * (back-pressure); who makes lines of other things than lines keeps to it by asking lines_full. At end of input `ended`
+ * is called once, after a last line without an end was given; what is queued for writing still goes out. A reader that
+ * is gone (EPIPE) ends it too; one that reads slowly, or not at all, is waited for.
  * Threads: lines_send from any; callbacks on the loop. */
 #ifndef CS_NET_LINES_H
 #define CS_NET_LINES_H
@@ -20,11 +21,14 @@ struct lines_handler {
 	void (*line)(void *self, struct slice text); /* without its end; bytes live during the call */
 	void (*too_long)(void *self, size_t limit);
 	void (*ended)(void *self);
+	void (*drained)(void *self); /* lines_full was true and may be false now; NULL: nobody asks */
 };
 
 CS_CHECKED enum cs_status lines_new(struct loop *, int in_fd, int out_fd, size_t line_max, struct lines_handler,
 	struct lines **ret_lines, struct cs_error *);
-/* Copies text and adds the newline. */
+/* Do more than LINES_HELD_MAX bytes wait? If so, `drained` follows. From the loop. */
+bool lines_full(struct lines *);
+/* Copies text and adds the newline. It is taken whatever waits already: a message of any size goes out whole. */
 void lines_send(struct lines *, struct slice text);
 /* Stops reading; when all is written, closes both descriptors and calls done on the loop. `error` is 0, or the errno of a
  * write that failed for another reason than a reader that is gone. From the loop, also from within a callback; no

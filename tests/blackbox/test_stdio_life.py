@@ -123,6 +123,21 @@ def opening_fails():
             equal("result" in peer.request("ping"), True)
 
 
+def large_answers():
+    """answers of any size, and of many calls sent at once, all reach a client that reads them; the process stays"""
+    with directory() as path, Peer(path) as peer:
+        for number in range(40):
+            peer.tool("store_context", id=f"c{number}", type="log", content={"text": f"{number} " + "x" * 900_000})
+        ids = [f"c{number}" for number in range(40)]
+        equal(len(peer.tool("retrieve_context", ids=ids[:25])["results"]), 25)  # twice 22 MB in one line
+        contains(peer.tool("retrieve_context", ids=ids)["message"], "ask for less at once")
+        wanted = {peer.send("tools/call", {"name": "retrieve_context", "arguments": {"ids": [ids[number % 40]]}}) for number in range(100)}
+        found = [peer.receive() for _ in range(100)]
+        equal({reply["id"] for reply in found}, wanted)
+        equal([reply["result"]["isError"] for reply in found], [False] * 100)
+        equal(peer.end_input(), 0)
+
+
 def reader_gone():
     """a client that closes its end of standard output ends the process"""
     with directory() as path, Peer(path) as peer:
@@ -186,5 +201,5 @@ def closed_descriptors():
             equal(os.path.getsize(path + "/owner.lock"), 0, f"the lock with {closed} closed")
 
 
-run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, thresholds, no_home, opening_fails, reader_gone,
-    answers_lost, ends_under_connections, closed_descriptors)
+run(opens_late, idle_signals, owner_signals, signals_upon_signals, end_of_input, end_of_input_idle, only_messages, thresholds, no_home,
+    opening_fails, large_answers, reader_gone, answers_lost, ends_under_connections, closed_descriptors)

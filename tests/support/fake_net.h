@@ -29,6 +29,7 @@ static struct {
 	struct sse *stream; /* the latest one opened */
 	struct lines_handler lines;
 	struct buffer written; /* by lines_send */
+	bool lines_full;
 	void (*closed)(void *self, int error);
 	void *closed_self;
 } fake;
@@ -129,6 +130,11 @@ enum cs_status lines_new(struct loop *loop, int in_fd, int out_fd, size_t line_m
 	buffer_init(&fake.written, 64u << 20);
 	*ret_lines = NULL;
 	return CS_OK;
+}
+
+bool lines_full(struct lines *lines)
+{
+	return fake.lines_full;
 }
 
 void lines_send(struct lines *lines, struct slice text)

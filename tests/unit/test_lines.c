@@ -20,6 +20,7 @@ struct rig {
 	struct buffer seen; /* each line in brackets; too long: "!"; end: "." */
 	struct slice echo;  /* sent for every line */
 	bool echoing;
+	bool watching; /* whether lines are full: "+" behind a line that made them so */
 };
 
 static void on_line(void *self, struct slice text)
@@ -29,6 +30,8 @@ static void on_line(void *self, struct slice text)
 	buffer_printf(&r->seen, "[" SLICE_FMT "]", SLICE_ARG(text));
 	if (r->echoing)
 		lines_send(r->lines, r->echo.ptr ? r->echo : text);
+	if (r->watching && lines_full(r->lines))
+		buffer_append(&r->seen, S("+"));
 }
 
 static void on_too_long(void *self, size_t limit)
@@ -54,7 +57,7 @@ static void on_ended(void *self)
 
 static void start(struct rig *r, int in_fd, int out_fd)
 {
-	struct lines_handler handler = {r, on_line, on_too_long, on_ended};
+	struct lines_handler handler = {.self = r, .line = on_line, .too_long = on_too_long, .ended = on_ended};
 
 	buffer_init(&r->seen, 64u << 20);
 	assert_int_equal(loop_new(&r->loop, NULL), CS_OK);
@@ -215,6 +218,26 @@ static void everything_goes_out_under_back_pressure(void **state)
 	buffer_release(&r.seen);
 }
 
+/* One line asks for more than may be held, and the next is not given before that is out. */
+static void a_message_of_any_size_goes_out(void **state)
+{
+	static char answer[5 * LINES_HELD_MAX];
+	struct far_end out_far = {.wanted = SIZE_MAX};
+	struct rig r = {.echoing = true, .echo = {answer, sizeof(answer)}};
+	int out[2];
+
+	memset(answer, 'a', sizeof(answer));
+	assert_int_equal(pipe(out), 0);
+	out_far.read_fd = out[0];
+	start(&r, file_with(S("q\nq\nq\n")), out[1]);
+	r.watching = true;
+	pthread_create(&out_far.thread, NULL, read_far, &out_far);
+	finish(&r);
+	pthread_join(out_far.thread, NULL);
+	assert_seen(&r, "[q]+[q]+[q]+.");
+	assert_int_equal(out_far.got, 3 * (sizeof(answer) + 1));
+}
+
 static void close_now(struct loop_task *task);
 
 struct closing {
@@ -258,6 +281,7 @@ int main(void)
 		cmocka_unit_test(takes_lines_in_pieces),
 		cmocka_unit_test(a_reader_that_is_gone_ends_it),
 		cmocka_unit_test(everything_goes_out_under_back_pressure),
+		cmocka_unit_test(a_message_of_any_size_goes_out),
 		cmocka_unit_test(closing_interrupts_a_wait_for_input),
 	};
 

@@ -225,6 +225,32 @@ static void test_end_of_input(void **state)
 	expect("{\"jsonrpc\":\"2.0\",\"id\":1,", false);
 }
 
+/* A client that is behind with reading is waited for, and whoever was waiting is answered then, or ended for. */
+static void test_behind(void **state)
+{
+	converse(INITIALIZE("0", "2025-11-25"), "{", false);
+	host.in_memory = false;
+	fake.lines_full = true;
+	line(CALL("1"));
+	line(CALL("2"));
+	line(CANCEL("2"));
+	assert_false(fake_work());
+	fake.lines_full = false;
+	fake.lines.drained(fake.lines.self);
+	assert_true(fake_work());
+	expect("{\"jsonrpc\":\"2.0\",\"id\":1,", false);
+	assert_true(fake_work());
+	expect("", true);
+	for (int i = 0; i < 300; i++)
+		line(CALL("3"));
+	fake.queue_full = true; /* those that wait for a place find none */
+	fake.lines.ended(fake.lines.self);
+	while (fake_work())
+		;
+	assert_non_null(fake.closed);
+	assert_int_equal(host.forwards, 1 + 256);
+}
+
 static void test_too_many_in_flight(void **state)
 {
 	converse(INITIALIZE("0", "2025-11-25"), "{", false);
@@ -244,6 +270,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(test_cancelling, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_subscriptions, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_end_of_input, setup, teardown),
+		cmocka_unit_test_setup_teardown(test_behind, setup, teardown),
 		cmocka_unit_test_setup_teardown(test_too_many_in_flight, setup, teardown),
 	};
 
