@@ -213,7 +213,8 @@ static enum cs_status write_block(struct embed_run *run, struct cs_error *err)
 		buffer_release(&line->reply);
 	}
 	run->count = 0;
-	if (fflush(stdout) != 0)
+	/* What does not fit its buffer goes out with fwrite, and fflush knows nothing of how that went. */
+	if (fflush(stdout) != 0 || ferror(stdout))
 		return cs_fail(err, CS_UNAVAILABLE, "standard output: %s", strerror(errno));
 	return no_memory ? cs_fail_memory(err) : CS_OK;
 }

@@ -4,7 +4,7 @@ import json
 import math
 import subprocess
 
-from blackbox import PROGRAM, command, contains, directory, environment, equal, run
+from blackbox import PROGRAM, WAIT_S, command, contains, directory, environment, equal, run
 from model_files import test_model
 
 
@@ -97,6 +97,26 @@ def dialogue():
     child.stdout.close()
 
 
+def reader_left():
+    """when nobody reads the output any more it ends, with more input to come"""
+    child = subprocess.Popen([PROGRAM, "embed", "--embedding-model", str(test_model())], stdin=subprocess.PIPE,
+                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment())
+    child.stdin.write(b'{"id": 1, "text": "one"}\n')
+    child.stdin.flush()
+    child.stdout.readline()
+    child.stdout.close()
+    child.stdin.write(b'{"id": 2, "text": "two"}\n')
+    child.stdin.flush()
+    try:
+        equal(child.wait(WAIT_S), 1)
+        contains(child.stderr.read().decode(), "standard output: Broken pipe")
+    finally:
+        child.kill()
+        child.wait()
+        child.stdin.close()
+        child.stderr.close()
+
+
 def no_model():
     """without a model the reason and the way to one are told"""
     with directory() as models:
@@ -119,4 +139,4 @@ def usage():
     contains(err, "int8 or f32")
 
 
-run(unit_length, order, precision, windows, refused, nothing, dialogue, no_model, usage)
+run(unit_length, order, precision, windows, refused, nothing, dialogue, reader_left, no_model, usage)
