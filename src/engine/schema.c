@@ -19,8 +19,9 @@
  *                   all vectors are forgotten by changing one row, and who has none is told without reading a blob.
  *
  * Indexes cost a page write per commit and row each, so there are only those that a contract needs: contexts by id, by
- * creation (lists), by type and creation, by content hash (duplicates), and what is due (purge_at, expires_at;
- * partial).
+ * creation (lists), by type and creation, by content hash and namespace (duplicates; by the hash alone, each store of a
+ * line that other namespaces hold thousands of times would walk past all of theirs), and what is due (purge_at,
+ * expires_at; partial).
  *
  * application_id marks the file as ours, user_version is the number of migrations it has had. A migration is one string
  * of SQL and is never changed once released; a new one is appended. Rejected: CREATE TABLE IF NOT EXISTS at every
@@ -67,6 +68,9 @@ static const char *const migrations[] = {
 	"CREATE TABLE embedding_model(one INTEGER PRIMARY KEY CHECK(one = 1), vector_set INTEGER NOT NULL,"
 	" id TEXT NOT NULL, hash TEXT NOT NULL, dimension INTEGER NOT NULL) STRICT;"
 	"INSERT INTO embedding_model VALUES(1, 1, '', '', 0);",
+	/* 3 */
+	"DROP INDEX contexts_content_hash;"
+	"CREATE INDEX contexts_content ON contexts(content_hash, namespace) WHERE hidden = 0;",
 };
 
 _Static_assert(SCHEMA_APPLICATION_ID == 1129601107, "the number in migration 1");

@@ -150,11 +150,45 @@ static void a_migration_that_fails_changes_nothing(void **state)
 	fixture_close(&f);
 }
 
+/* The first line of what SQLite is going to do. */
+static void assert_plan(const char *dir, const char *text, const char *part)
+{
+	char path[128];
+	sqlite3 *db;
+	sqlite3_stmt *stmt;
+
+	path_of(path, dir);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, text, -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_step(stmt), SQLITE_ROW);
+	if (!strstr((const char *)sqlite3_column_text(stmt, 3), part))
+		fail_msg("the plan is: %s", (const char *)sqlite3_column_text(stmt, 3));
+	sqlite3_finalize(stmt);
+	sqlite3_close(db);
+}
+
+/* As context_read.c asks. What other namespaces hold, and what was deleted, is not walked past. */
+static void duplicates_are_looked_for_in_their_namespace(void **state)
+{
+	struct fixture f;
+	char dir[64];
+
+	(void)state;
+	make_version_1(dir);
+	open_fixture(&f, dir);
+	assert_plan(dir,
+		"EXPLAIN QUERY PLAN SELECT id FROM contexts WHERE content_hash = ?1 AND namespace IS ?2 AND id <> ?3"
+		" AND hidden = 0 LIMIT 1",
+		"USING INDEX contexts_content (content_hash=? AND namespace=?)");
+	fixture_close(&f);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_file_from_before_vectors_is_brought_up_to_date),
 		cmocka_unit_test(a_migration_that_fails_changes_nothing),
+		cmocka_unit_test(duplicates_are_looked_for_in_their_namespace),
 	};
 
 	return cmocka_run_group_tests_name("engine migration", tests, NULL, NULL);
