@@ -202,13 +202,20 @@ static double similarity(const float *a, const float *b, uint32_t dimension)
 	return sum;
 }
 
+/* Told to be skipped and found in the store: it will not be there to point at. */
+static bool is_left_out(const struct context_put *put, const struct meaning *meaning)
+{
+	return put->skip_duplicate && meaning->near.len > 0 && !meaning->same_call;
+}
+
 static void look_among(struct op *op, const struct context_put *puts, size_t own, struct meaning *meanings)
 {
 	struct arena scratch;
 
 	arena_init(&scratch, NULL, 0, SCRATCH_BYTES);
 	for (size_t i = 0; i < own && meanings[own].near.len == 0; i++) {
-		if (!puts[i].vector || similarity(puts[i].vector, puts[own].vector, puts[own].model->dimension) <
+		if (!puts[i].vector || is_left_out(&puts[i], &meanings[i]) ||
+			similarity(puts[i].vector, puts[own].vector, puts[own].model->dimension) <
 					       NEAR_DUPLICATE_SIMILARITY)
 			continue;
 		meanings[own].same_call =

@@ -447,6 +447,21 @@ static void other_numbers_and_denials_are_other_facts(void **state)
 	assert_int_equal(num("results.1.version"), 1);
 }
 
+/* b is near a alone, and a is near what is stored. */
+static void what_is_skipped_is_nobodys_duplicate(void **state)
+{
+	accepted("store_context", STORE("x", "", "apple apple apple apple apple"));
+	accepted("store_context",
+		"{\"contexts\":[" STORE("a", SKIP, "apple apple apple apple apple pear") ","
+		STORE("b", "", "apple apple apple apple apple pear pear") ","
+		STORE("c", "", "apple apple apple apple apple pear pear!") "]}");
+	assert_str("results.0.duplicate_of", "x");
+	assert_int_equal(json_type_of(&fx.reply, at("results.0.version")), JSON_NULL);
+	assert_int_equal(num("results.1.version"), 1);
+	assert_int_equal(json_type_of(&fx.reply, at("results.1.duplicate_of")), JSON_NULL);
+	assert_str("results.2.duplicate_of", "b");
+}
+
 #define T(function) cmocka_unit_test_setup_teardown(function, fx_meaning_setup, fx_meaning_teardown)
 
 int main(void)
@@ -466,6 +481,7 @@ int main(void)
 		T(a_near_duplicate_is_found_among_many_of_another_type),
 		T(the_same_content_is_found_among_many_of_other_facts),
 		T(other_numbers_and_denials_are_other_facts),
+		T(what_is_skipped_is_nobodys_duplicate),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
