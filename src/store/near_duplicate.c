@@ -216,7 +216,7 @@ static void look_among(struct op *op, const struct context_put *puts, size_t own
 	for (size_t i = 0; i < own && meanings[own].near.len == 0; i++) {
 		if (!puts[i].vector || is_left_out(&puts[i], &meanings[i]) ||
 			similarity(puts[i].vector, puts[own].vector, puts[own].model->dimension) <
-					       NEAR_DUPLICATE_SIMILARITY)
+				NEAR_DUPLICATE_SIMILARITY)
 			continue;
 		meanings[own].same_call =
 			judge(op, &scratch, &puts[own].context, &puts[i].context, &meanings[own]) == DUPLICATE;

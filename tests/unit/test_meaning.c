@@ -451,10 +451,9 @@ static void other_numbers_and_denials_are_other_facts(void **state)
 static void what_is_skipped_is_nobodys_duplicate(void **state)
 {
 	accepted("store_context", STORE("x", "", "apple apple apple apple apple"));
-	accepted("store_context",
-		"{\"contexts\":[" STORE("a", SKIP, "apple apple apple apple apple pear") ","
-		STORE("b", "", "apple apple apple apple apple pear pear") ","
-		STORE("c", "", "apple apple apple apple apple pear pear!") "]}");
+	accepted("store_context", "{\"contexts\":[" STORE("a", SKIP, "apple apple apple apple apple pear") "," STORE(
+					  "b", "", "apple apple apple apple apple pear pear") "," STORE("c", "",
+					  "apple apple apple apple apple pear pear!") "]}");
 	assert_str("results.0.duplicate_of", "x");
 	assert_int_equal(json_type_of(&fx.reply, at("results.0.version")), JSON_NULL);
 	assert_int_equal(num("results.1.version"), 1);
