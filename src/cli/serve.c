@@ -137,13 +137,19 @@ static enum cs_status listen_all(struct serving *s, struct cs_error *err)
 	return status;
 }
 
+/* For people whatever the log's level; a log that a machine reads has nothing but its own lines. */
 static void tell_address(const struct serving *s)
 {
-	char url[320];
+	char url[320], endpoint[328];
 
 	address_url(config_str(s->config, SETTING_HOST), server_port(s->server), url, sizeof url);
 	host_tell_address(s->host, url);
-	fprintf(stderr, CS_NAME " " CS_VERSION " serves %s/mcp from " SLICE_FMT "\n", url, SLICE_ARG(s->dir));
+	snprintf(endpoint, sizeof endpoint, "%s/mcp", url);
+	if (slice_is(config_str(s->config, SETTING_LOG_FORMAT), "json"))
+		log_write(LOG_INFO, "serving", log_str("url", slice_cstr(endpoint)), log_str("data_dir", s->dir),
+			log_str("version", S(CS_VERSION)), LOG_END);
+	else
+		fprintf(stderr, CS_NAME " " CS_VERSION " serves %s from " SLICE_FMT "\n", endpoint, SLICE_ARG(s->dir));
 }
 
 /* Loops that cannot start are a failure: their share of the connections would wait for ever. */

@@ -513,6 +513,17 @@ def exposure():
             equal("a-long-secret-key" in "".join(server.said), False)
 
 
+def log_as_json():
+    """with --log-format json every line on standard error is an object, the one that tells the address too"""
+    with directory() as path, Server(path, "--log-format", "json", env=environment(CONTEXT_STORE_PORT="1")) as server:
+        server.tool("get_agent_state", agent_id="a", prefix="memory")
+        equal(server.stop(), 0)
+        server.reader.join(WAIT_S)
+        lines = [json.loads(line) for line in server.said]
+        address = [line for line in lines if line.get("url") == f"http://127.0.0.1:{server.port}/mcp"]
+        equal((len(address), address[0]["data_dir"]), (1, path))
+
+
 def signals():
     """SIGTERM and SIGINT drain and end with 0; standard output stays empty"""
     for number in (signal.SIGTERM, signal.SIGINT):
@@ -538,4 +549,4 @@ def second_signal():
 run(version, overview, no_command, help_of_each, typos, wrong_usage, config, config_wrong, ignored_variables, store_search_get,
     more_than_shown, versions, remove_and_restore, restore_through_owner, bad_input, no_store_yet, places, doctor, doctor_kept_out,
     doctor_advice, doctor_creates_nothing, foreign_file, read_only_directory, escapes, tables_fit, full_output, port_in_use,
-    port_of_another_server, exposure, signals, second_signal)
+    port_of_another_server, exposure, log_as_json, signals, second_signal)
