@@ -69,8 +69,8 @@ static const char *const migrations[] = {
 	" id TEXT NOT NULL, hash TEXT NOT NULL, dimension INTEGER NOT NULL) STRICT;"
 	"INSERT INTO embedding_model VALUES(1, 1, '', '', 0);",
 	/* 3 */
-	"DROP INDEX contexts_content_hash;"
-	"CREATE INDEX contexts_content ON contexts(content_hash, namespace) WHERE hidden = 0;",
+	("DROP INDEX contexts_content_hash;"
+	 "CREATE INDEX contexts_content ON contexts(content_hash, namespace) WHERE hidden = 0;"),
 };
 
 _Static_assert(SCHEMA_APPLICATION_ID == 1129601107, "the number in migration 1");
