@@ -124,7 +124,7 @@ static enum cs_status ask_server(struct embed_run *run, struct op *op, const str
 	return status;
 }
 
-/* A text that the encoder refuses does not take the others with it. */
+/* A text that is refused does not take the others with it. */
 static void embed_lines(struct embed_run *run, struct op *op, struct line **lines, size_t count)
 {
 	struct slice texts[TOGETHER_MAX];
@@ -140,7 +140,7 @@ static void embed_lines(struct embed_run *run, struct op *op, struct line **line
 	for (size_t i = 0; i < count; i++) {
 		if (status == CS_OK) {
 			answer(lines[i], &made[i]);
-		} else if (run->encoder && count > 1) {
+		} else if ((run->encoder || status == CS_VALIDATION) && count > 1) {
 			arena_reset(op->arena);
 			embed_lines(run, op, &lines[i], 1);
 		} else {

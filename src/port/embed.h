@@ -8,7 +8,7 @@
  * Threads: any worker, never an event loop. A call computes on the calling thread; how many compute at once is the caller's
  * business (store/embedding.h).
  * Errors: EMBEDDING_UNAVAILABLE (no model, or its server does not answer: the text says how to turn it on), VALIDATION
- * (invalid UTF-8), TIMEOUT, LIMIT_EXCEEDED. On error no ret_ argument is touched. */
+ * (a text that cannot be embedded: invalid UTF-8, or its server refuses it), TIMEOUT, LIMIT_EXCEEDED. On error no ret_ argument is touched. */
 #ifndef CS_PORT_EMBED_H
 #define CS_PORT_EMBED_H
 

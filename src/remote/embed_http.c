@@ -312,6 +312,13 @@ static enum cs_status fail_transfer(struct transfer *t, CURLcode code, int64_t a
 		SLICE_ARG(remote->shown), why);
 }
 
+/* How servers say that a text is too long for their model: OpenAI's way, that of others, and TEI's. Who asks for many
+ * texts asks for each alone then; a server that refuses every text is found out when its model is asked for. */
+static bool is_about_the_text(long http)
+{
+	return http == 400 || http == 413 || http == 422;
+}
+
 /* A reply whose status is not 200. */
 static enum cs_status fail_reply(struct transfer *t, struct cs_error *err)
 {
@@ -327,7 +334,7 @@ static enum cs_status fail_reply(struct transfer *t, struct cs_error *err)
 		advice = "; are --embedding-url and --embedding-model right?";
 	else if (t->http >= 300 && t->http < 400)
 		advice = "; it points elsewhere, which is not followed: name the right --embedding-url";
-	return cs_fail(err, CS_EMBEDDING_UNAVAILABLE,
+	return cs_fail(err, is_about_the_text(t->http) ? CS_VALIDATION : CS_EMBEDDING_UNAVAILABLE,
 		"the embedding server " SLICE_FMT " answered with HTTP status %ld%s%s%s", SLICE_ARG(remote->shown),
 		t->http, *reason ? ": " : "", reason, advice);
 }

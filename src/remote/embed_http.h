@@ -11,11 +11,12 @@
  * the dimension. The key goes into one header and nowhere else: it is never logged, and a reply that repeats it is not
  * quoted. Redirects are not followed, because the key would go along.
  *
- * Windows are the server's business: it cuts or refuses what is too long for its model, and a refusal is told.
+ * Windows are the server's business: it cuts or refuses (400, 413, 422) what is too long for its model, and a
+ * refusal is VALIDATION.
  * `tokens` of an embedding is what the server counted, known only where a request held one text; otherwise 0.
  *
  * Threads: new and free from one, the port from any worker. Errors: EMBEDDING_UNAVAILABLE (what is wrong, where, what to
- * do), VALIDATION (invalid UTF-8), TIMEOUT (nobody waits any more), LIMIT_EXCEEDED (memory). */
+ * do), VALIDATION (invalid UTF-8, or the server refuses a text), TIMEOUT (nobody waits any more), LIMIT_EXCEEDED (memory). */
 #ifndef CS_REMOTE_EMBED_HTTP_H
 #define CS_REMOTE_EMBED_HTTP_H
 

@@ -4,6 +4,7 @@ import json
 import math
 import socket
 import threading
+import time
 
 from blackbox import WAIT_S, Server, command, contains, directory, environment, equal, result, run
 from fake_embedder import Fake, good_reply, vector_of
@@ -150,6 +151,31 @@ def changed_dimension():
         contains(found[1]["error"], "9 numbers where 8 are expected")
 
 
+def refused_text():
+    """a text that the server refuses takes no others with it, and those stored behind it get their vectors"""
+    def answer(number, asked):
+        if any("LONG" in text for text in asked["input"]):
+            return 400, {}, {"error": {"message": "this model's maximum context length is 8192 tokens"}}
+        return good_reply(asked)
+    with Fake(answer) as fake, directory() as data:
+        found, _ = embed(fake.url, ["a", "LONG", "b"], "--threads", "1", code=1)
+        equal(["error" in line for line in found], [False, True, False])
+        contains(found[1]["error"], "maximum context length")
+        with Server(data, "--embedding-url", fake.url, "--embedding-model", "fake", "--embedding-threads", "1") as server:
+            contexts = [{"type": "log", "content": {"text": text}, "embedding": "wait"} for text in ("one", "LONG", "two")]
+            _, stored = server.tool("store_context", contexts=contexts)
+            equal([each["embedding_status"] for each in stored["results"]], ["completed", "failed", "completed"])
+            contains(stored["results"][1]["message"], "maximum context length")
+            _, found = server.tool("retrieve_context", query="one", search_mode="vector")
+            equal(found.get("total_count"), 2, str(found))
+            server.tool("store_context", type="log", content={"text": "three"}, embedding="later")
+            until = time.monotonic() + WAIT_S
+            while found["total_count"] < 3 and time.monotonic() < until:
+                _, found = server.tool("retrieve_context", query="one", search_mode="vector", use_cache=False)
+                time.sleep(0.05)
+            equal(found["total_count"], 3, str(found))
+
+
 def nobody_there():
     """a port where nobody listens is told after some attempts; what comes next fails at once"""
     listener = socket.socket()
@@ -194,4 +220,4 @@ def quiet():
             equal(fake.requests, [])
 
 
-run(vectors, one_text, addresses, shuffled, secret, again, wrong_answers, changed_dimension, nobody_there, hangs, quiet)
+run(vectors, one_text, addresses, shuffled, secret, again, wrong_answers, changed_dimension, refused_text, nobody_there, hangs, quiet)
