@@ -411,15 +411,43 @@ static bool order_is_lasting(const struct retrieve_request *request, const struc
 	       (result->way == RETRIEVED_BY_TEXT && request->order == TEXT_BY_DATE && request->score_threshold <= 0);
 }
 
+/* The page, looked at together with the hit before it, which must be the one it goes on behind. The number of a commit
+ * cannot tell that: readers see a commit a moment before it has one. */
+static enum cs_status search_behind(struct store *store, struct op *op, const struct retrieve_request *request,
+	struct retrieve_result *result, bool *ret_right, struct cs_error *err)
+{
+	struct retrieve_request wider = *request;
+	enum cs_status status;
+
+	wider.offset--;
+	wider.limit++;
+	status = search(store, op, &wider, result, err);
+	if (status != CS_OK)
+		return status;
+	*ret_right = result->count > 0 && slice_eq(result->hits[0].context.id, request->behind);
+	if (result->count > 0 && result->hits[0].place < request->offset) {
+		result->hits++;
+		result->count--;
+	}
+	return CS_OK;
+}
+
 static enum cs_status next_page(struct store *store, struct op *op, const struct retrieve_request *request,
 	struct retrieve_result *result, struct cs_error *err)
 {
+	const struct retrieve_result empty = *result;
 	struct retrieve_request moved = *request;
-	bool found = false;
-	enum cs_status status = find_again(store, op, request, &moved.offset, &found, err);
+	bool found = true, right = false;
+	enum cs_status status = CS_OK;
 
-	if (status == CS_OK)
-		status = search(store, op, &moved, result, err);
+	for (int again = 0; status == CS_OK && found && !right && again <= SEARCHES_AGAIN; again++) {
+		*result = empty;
+		found = false;
+		status = find_again(store, op, &moved, &moved.offset, &found, err);
+		if (status == CS_OK)
+			status = found ? search_behind(store, op, &moved, result, &right, err)
+				       : search(store, op, &moved, result, err);
+	}
 	if (status != CS_OK)
 		return status;
 	if (!found)
@@ -430,7 +458,7 @@ static enum cs_status next_page(struct store *store, struct op *op, const struct
 		note(op, result,
 			"contexts changed since the former page: this one goes on behind its last hit, but "
 			"other " NOT_WHOLE);
-	else if (mark_of(store) != result->mark)
+	else if (!right)
 		note(op, result, "contexts changed while this page was read: " NOT_WHOLE);
 	return CS_OK;
 }
@@ -439,7 +467,8 @@ enum cs_status retrieve_contexts(struct store *store, struct op *op, const struc
 	struct retrieve_result *ret_result, struct cs_error *err)
 {
 	struct retrieve_result result = {.mark = mark_of(store)};
-	bool next = request->behind.len > 0, changed = next && (request->mark != result.mark || !result.mark);
+	bool next = request->behind.len > 0 && request->offset > 0, right = true;
+	bool changed = next && (request->mark != result.mark || !result.mark);
 	enum cs_status status =
 		request->id_count > 0 ? check_beside_ids(op, request, &result, err) : check_mode(request->mode, err);
 
@@ -448,8 +477,9 @@ enum cs_status retrieve_contexts(struct store *store, struct op *op, const struc
 	if (request->id_count > 0) {
 		status = by_id(store, op, request, &result, err);
 	} else if (!changed) {
-		status = search(store, op, request, &result, err);
-		changed = next && status == CS_OK && mark_of(store) != request->mark;
+		status = next ? search_behind(store, op, request, &result, &right, err)
+			      : search(store, op, request, &result, err);
+		changed = next && status == CS_OK && (!right || mark_of(store) != request->mark);
 	}
 	if (changed) {
 		result = (struct retrieve_result){.mark = mark_of(store)};

@@ -447,6 +447,55 @@ static void unchanged_contexts_are_not_said_to_have_changed(void **state)
 	assert_str("results.0.id", "c07");
 }
 
+/* Before a list is read a context is stored that stands before all, as often as `closings` says. */
+static enum cs_status list_after_a_change(void *self, struct op *op, const struct context_filter *filter, size_t offset,
+	size_t limit, bool with_relations, struct context **ret_contexts, size_t *ret_count, uint64_t *ret_total,
+	struct cs_error *err)
+{
+	struct context_put put = {.context = {.type = S("log"), .content = S("{}"), .metadata = S("{}")},
+		.if_version = CONTEXT_VERSION_ANY};
+	struct context_put_result result;
+	char id[24];
+
+	if (closed < closings) {
+		snprintf(id, sizeof id, "during%d", closed++);
+		put.context.id = slice_cstr(id);
+		assert_int_equal(real_contexts.put(self, op, &put, 1, &result, err), CS_OK);
+	}
+	return real_contexts.list(
+		self, op, filter, offset, limit, with_relations, ret_contexts, ret_count, ret_total, err);
+}
+
+/* As long as a commit that readers see already has no number. */
+static uint64_t same_generation(void *self)
+{
+	return 7;
+}
+
+static void what_comes_while_a_page_is_read_shifts_nothing(void **state)
+{
+	static const char arguments[] = "\"query\":\"*\",\"limit\":5";
+
+	store_many();
+	real_contexts = fx.store.contexts;
+	fx.store.contexts.list = list_after_a_change;
+	fx.store.contexts.generation = same_generation;
+	closed = closings = 0;
+	first_page(arguments);
+	assert_str("results.4.id", "c35");
+	closings = 3; /* before the page, before its place is looked for again, and before the page there */
+	next_page(arguments);
+	assert_int_equal(closed, closings);
+	assert_str("results.0.id", "c34");
+	assert_str("results.4.id", "c30");
+	assert_int_equal(fx.reply.nodes[at("results")].count, 5);
+	assert_int_equal(fx.reply.nodes[at("degraded")].count, 0);
+	closings = 100;
+	next_page(arguments);
+	assert_says("degraded.0", "contexts changed while this page was read");
+	fx.store.contexts = real_contexts;
+}
+
 static void a_place_that_is_gone_is_told(void **state)
 {
 	static const char arguments[] = "\"query\":\"*\",\"limit\":7";
@@ -529,6 +578,7 @@ int main(void)
 		T(a_search_by_date_goes_on_where_it_was),
 		T(a_search_by_words_goes_on_and_tells),
 		T(unchanged_contexts_are_not_said_to_have_changed),
+		T(what_comes_while_a_page_is_read_shifts_nothing),
 		T(a_place_that_is_gone_is_told),
 		T(a_cursor_outlives_a_restart),
 		T(what_cannot_be_asked_is_refused),
