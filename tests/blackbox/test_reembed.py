@@ -92,7 +92,7 @@ def resumed():
     """what was made before the embedder failed is kept, and the next call goes on"""
     def answer(number, asked):
         if broken and any("note 19" in text for text in asked["input"]):
-            return 400, {}, {"error": "no more"}
+            return 401, {}, {"error": "no more"}
         return good_reply(asked)
     broken = True
     with Fake(answer) as fake, directory() as data:
