@@ -29,6 +29,7 @@ struct vector_query {
 	const struct context_filter *filter; /* NULL: all live contexts */
 	size_t offset;
 	size_t limit;
+	bool rough; /* of those that tie, or that the index's own rounding cannot tell apart, any will do */
 	double least_similarity;
 };
 

@@ -2,10 +2,12 @@
  *
  * The same content is looked for first, by its hash: a log that says the same ten thousand times would have as many
  * vectors at similarity 1. Then the nearest LOOKED_AT are read and looked at here, PAGE at a time in an arena of their
- * own; a store where more than that are nearly equal has other duplicates to tell. All of the store is asked first, since
- * type and namespace are looked at here anyway (the port's filter cannot say "without a namespace"), and a filter costs a
- * visit to each row it lets through: 100,000 contexts of one type would be 10 ms for each store. The filter chooses only
- * where others of another kind take places among those that are looked at, and there are more candidates than these.
+ * own; a store where more than that are nearly equal has other duplicates to tell, and which of them are looked at does
+ * not matter: the search is rough, or each "heartbeat" with another number in it would rank all the former ones. All of
+ * the store is asked first, since type and namespace are looked at here anyway (the port's filter cannot say "without a
+ * namespace"), and a filter costs a visit to each row it lets through: 100,000 contexts of one type would be 10 ms for
+ * each store. The filter chooses only where others of another kind take places among those that are looked at, and there
+ * are more candidates than these.
  * Within a call near ones are told and not skipped, because the first may still fail. */
 #include <math.h>
 #include <strings.h>
@@ -164,6 +166,7 @@ static bool look_at_nearest(struct store *store, struct op *op, const struct con
 		.dimension = put->model->dimension,
 		.filter = filter,
 		.limit = LOOKED_AT,
+		.rough = true,
 		.least_similarity = NEAR_DUPLICATE_SIMILARITY};
 	struct op inner = *op;
 	struct vector_result found;

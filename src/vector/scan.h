@@ -52,6 +52,9 @@ struct scan_query {
 	float at_least;      /* similarity; -2 for none; a NaN is CS_VALIDATION */
 	/* NULL: all of them. */
 	const struct scan_selection *selection;
+	/* The best by what codes promise at least: one may be left out for another that it is better than by less than
+	 * the codes' error. Similarities and the total are exact all the same. Costs no more where many are alike. */
+	bool rough;
 };
 
 /* A set of entries, made from their numbers; those that are not in the index are ignored, one that stands twice counts

@@ -12,7 +12,8 @@
  * bound is below the reach has `limit` entries above it and is done with, which is most of them after a few hundred.
  * The others become candidates. Entries that may or may not reach at_least are decided by f32 on the spot, so the total
  * is exact. Then the candidates are ranked by f32: first those in the heap, which raises the reach to its final height,
- * then the rest that still reach it.
+ * then the rest that still reach it. A rough search ends with the heap: thousands of equal entries all lie within the
+ * bound, and ranking them all by f32 tells nothing to who wants any of them.
  *
  * Rejected: keeping a fixed multiple of `limit` by code similarity (recall of nearly 1 is not 1, and clusters of near
  * duplicates are common among notes); f32 at once for each entry above the reach (reads more f32 than ranking after the
@@ -156,13 +157,14 @@ static enum cs_status consider(struct search *s, struct candidate c, struct cs_e
 	}
 	if (s->wanted == 0 || c.upper < s->reach)
 		return CS_OK;
-	if (s->candidate_count == s->candidate_room) {
+	if (!s->query->rough && s->candidate_count == s->candidate_room) {
 		enum cs_status status = make_room(s, err);
 
 		if (status != CS_OK)
 			return status;
 	}
-	s->candidates[s->candidate_count++] = c;
+	if (!s->query->rough)
+		s->candidates[s->candidate_count++] = c;
 	keep_best(s, (struct scan_hit){c.slot, c.lower});
 	return CS_OK;
 }
@@ -280,6 +282,18 @@ static void order_candidates(struct search *s)
 	s->candidate_count = kept;
 }
 
+/* Of a rough search the heap is all there is. */
+static enum cs_status take_heap(struct search *s, struct cs_error *err)
+{
+	s->candidates = arena_array(s->op->arena, s->best_count, sizeof *s->candidates);
+	if (!s->candidates)
+		return cs_fail_memory(err);
+	for (size_t i = 0; i < s->best_count; i++)
+		s->candidates[i] = (struct candidate){(uint32_t)s->best[i].number, -INFINITY, INFINITY};
+	s->candidate_count = s->best_count;
+	return CS_OK;
+}
+
 /* Asks for a candidate's f32 while those before it are ranked: it is far from the last one, and waiting for it costs
  * more than its products. */
 static void prefetch_slot(const struct search *s, size_t slot)
@@ -298,20 +312,21 @@ static void prefetch(const struct search *s, size_t i)
 
 static enum cs_status rank(struct search *s, struct cs_error *err)
 {
-	order_candidates(s);
+	enum cs_status status = CS_OK;
+
+	if (s->query->rough)
+		status = take_heap(s, err);
+	else
+		order_candidates(s);
 	s->best_count = 0;
 	for (size_t i = 0; i < RANKED_AHEAD; i++)
 		prefetch(s, i);
-	for (size_t i = 0; i < s->candidate_count; i++) {
+	for (size_t i = 0; i < s->candidate_count && status == CS_OK; i++) {
 		const struct candidate *c = &s->candidates[i];
 		float similarity;
 
-		if (i % RANKED_A_CHECK == 0) {
-			enum cs_status status = op_check(s->op, err);
-
-			if (status != CS_OK)
-				return status;
-		}
+		if (i % RANKED_A_CHECK == 0)
+			status = op_check(s->op, err);
 		if (c->upper < s->reach)
 			continue;
 		prefetch(s, i + RANKED_AHEAD);
@@ -321,7 +336,7 @@ static enum cs_status rank(struct search *s, struct cs_error *err)
 				     similarity});
 	}
 	sort_best(s);
-	return CS_OK;
+	return status;
 }
 
 /* The query's codes, at an address the kernels accept. */

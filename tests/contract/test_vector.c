@@ -211,6 +211,41 @@ static void equal_similarities_are_ordered_by_id_on_every_page(void **state)
 	}
 }
 
+/* Thousands of log lines with the same words: a duplicate is looked for among them with each further one. */
+static void a_rough_search_takes_no_memory_for_each_that_is_equal(void **state)
+{
+	enum { EQUAL = 3000 };
+	struct fixture *f = *state;
+	float vector[DIMENSION];
+	struct vector_query query = {
+		.vector = vector, .dimension = DIMENSION, .limit = 8, .rough = true, .least_similarity = 0.97};
+	struct context_put *puts = calloc(EQUAL, sizeof *puts);
+	struct context_put_result *results = calloc(EQUAL, sizeof *results);
+	char(*ids)[16] = calloc(EQUAL, sizeof *ids);
+	struct arena small, *own = f->op.arena;
+	struct vector_result result;
+
+	make_vector(5, vector);
+	for (int i = 0; i < EQUAL; i++) {
+		snprintf(ids[i], sizeof ids[i], "t%d", i);
+		puts[i] = put_of(ids[i], vector);
+	}
+	assert_ok(f, f->ports.contexts.put(f->ports.contexts.self, &f->op, puts, EQUAL, results, &f->err));
+	assert_true(is_found(f, "t0", 5)); /* the vectors are loaded */
+	arena_init(&small, NULL, 0, 16384);
+	f->op.arena = &small;
+	result = ask(f, &query);
+	f->op.arena = own;
+	assert_int_equal(result.total, EQUAL);
+	assert_int_equal(result.count, 8);
+	for (size_t i = 0; i < result.count; i++)
+		assert_true(fabs(result.hits[i].similarity - 1) < 1e-5);
+	arena_release(&small);
+	free(ids);
+	free(results);
+	free(puts);
+}
+
 static void the_threshold_is_exact(void **state)
 {
 	struct fixture *f = *state;
@@ -393,6 +428,7 @@ int main(void)
 		PORT_TEST(filters_apply_before_the_search),
 		PORT_TEST(a_filter_that_says_nothing_is_none),
 		PORT_TEST(equal_similarities_are_ordered_by_id_on_every_page),
+		PORT_TEST(a_rough_search_takes_no_memory_for_each_that_is_equal),
 		PORT_TEST(the_threshold_is_exact),
 		PORT_TEST(a_new_version_brings_its_own_vector_or_none),
 		PORT_TEST(what_is_removed_is_not_found_until_it_is_restored),

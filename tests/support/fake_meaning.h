@@ -150,6 +150,7 @@ static struct {
 		float vector[FAKE_DIMENSION];
 	} rows[FAKE_ROWS];
 	struct slice model_hash; /* empty: none was ever stored */
+	unsigned rough;          /* searches that said so */
 	enum cs_status put_status;
 } naive = {.lock = PTHREAD_MUTEX_INITIALIZER};
 
@@ -240,6 +241,7 @@ static enum cs_status naive_search(void *self, struct op *op, const struct vecto
 	size_t count, found = 0;
 
 	pthread_mutex_lock(&naive.lock);
+	naive.rough += query->rough;
 	assert_int_equal(query->dimension, FAKE_DIMENSION);
 	assert_int_equal(naive_list(op, query->filter, &contexts, &count), CS_OK);
 	result.hits = arena_array(op->arena, count, sizeof *result.hits);
@@ -399,7 +401,7 @@ static inline int fx_meaning_setup(void **state)
 	fake.model_status = fake.status = CS_OK;
 	fake.hash = S("f00d");
 	naive.contexts = fx.store.contexts;
-	naive.count = 0;
+	naive.count = naive.rough = 0;
 	naive.model_hash = S("");
 	naive.put_status = CS_OK;
 	fx.store.contexts.put = naive_context_put;

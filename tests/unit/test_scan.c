@@ -64,7 +64,8 @@ static void put(int64_t number, double degrees)
 
 static void search(double degrees, size_t limit, float at_least, const struct scan_selection *selection)
 {
-	const struct scan_query query = {at_angle(degrees, 3), limit, at_least, selection};
+	const struct scan_query query = {
+		.vector = at_angle(degrees, 3), .limit = limit, .at_least = at_least, .selection = selection};
 
 	assert_int_equal(scan_search(fx.scan, &fx.op, &query, &fx.hits, &fx.count, &fx.total, &fx.err), CS_OK);
 }
@@ -88,7 +89,7 @@ static void test_bad_vectors(void **state)
 {
 	static const float bad[] = {NAN, INFINITY, -INFINITY, 0};
 	float vector[DIMENSION] = {0};
-	const struct scan_query query = {vector, 1, -2, NULL};
+	const struct scan_query query = {.vector = vector, .limit = 1, .at_least = -2};
 
 	put(1, 30);
 	for (size_t i = 0; i < 4; i++) {
@@ -152,6 +153,32 @@ static void test_order_ties_and_total(void **state)
 	assert_int_equal(fx.total, 40 + 11);
 	search(20, 1000, 1.5f, NULL);
 	assert_int_equal(fx.total, 0);
+}
+
+/* What is better than its neighbours by more than codes can hide comes first; the many cost no memory each. */
+static void test_rough(void **state)
+{
+	struct scan_query query = {
+		.vector = at_angle(45, 3), .limit = 10, .at_least = (float)cos(30 * M_PI / 180), .rough = true};
+
+	for (int64_t n = 0; n < 4000; n++)
+		put(n, n == 1234 ? 45 : n == 7 ? 40 : n == 8 ? 80 : 20);
+	search(45, 10, query.at_least, NULL);
+	assert_int_equal(fx.hits[9].number, 9);
+	arena_release(&fx.arena);
+	arena_init(&fx.arena, NULL, 0, 10000);
+	query.vector = at_angle(45, 3);
+	assert_int_equal(scan_search(fx.scan, &fx.op, &query, &fx.hits, &fx.count, &fx.total, &fx.err), CS_OK);
+	assert_int_equal(fx.count, 10);
+	assert_int_equal(fx.total, 3999);
+	assert_int_equal(fx.hits[0].number, 1234);
+	assert_int_equal(fx.hits[1].number, 7);
+	for (size_t i = 2; i < 10; i++)
+		assert_float_equal(fx.hits[i].similarity, cos(25 * M_PI / 180), 1e-6);
+	query.rough = false;
+	query.vector = at_angle(45, 3);
+	assert_int_equal(
+		scan_search(fx.scan, &fx.op, &query, &fx.hits, &fx.count, &fx.total, &fx.err), CS_LIMIT_EXCEEDED);
 }
 
 static void test_replacing(void **state)
@@ -233,14 +260,14 @@ static void test_selection(void **state)
 
 static void test_not_a_number_as_threshold(void **state)
 {
-	const struct scan_query query = {at_angle(0, 1), 1, NAN, NULL};
+	const struct scan_query query = {.vector = at_angle(0, 1), .limit = 1, .at_least = NAN};
 
 	assert_int_equal(scan_search(fx.scan, &fx.op, &query, &fx.hits, &fx.count, &fx.total, &fx.err), CS_VALIDATION);
 }
 
 static void test_nobody_waits(void **state)
 {
-	const struct scan_query query = {at_angle(0, 1), 1, -2, NULL};
+	const struct scan_query query = {.vector = at_angle(0, 1), .limit = 1, .at_least = -2};
 	const atomic_bool cancelled = true;
 
 	put(1, 1);
@@ -282,7 +309,7 @@ static void test_memory_runs_out_while_filling(void **state)
 static void test_memory_runs_out_while_searching(void **state)
 {
 	static int64_t numbers[4000];
-	const struct scan_query query = {at_angle(45, 1), SIZE_MAX, -2, NULL};
+	const struct scan_query query = {.vector = at_angle(45, 1), .limit = SIZE_MAX, .at_least = -2};
 
 	for (int64_t n = 0; n < 4000; n++) {
 		numbers[n] = n;
@@ -317,7 +344,7 @@ static void *search_many(void *failures)
 
 	arena_init(&arena, NULL, 0, 1u << 20);
 	for (int i = 0; i < 50; i++) {
-		struct scan_query query = {at_angle(i + 0.2, 1), 3, 0.5f, NULL};
+		struct scan_query query = {.vector = at_angle(i + 0.2, 1), .limit = 3, .at_least = 0.5f};
 		const int64_t selected = i < 15 ? 100 : i < 25 ? 200 : 300; /* nearest */
 		struct scan_hit *hits;
 		uint64_t total;
@@ -360,6 +387,7 @@ int main(void)
 		SCAN_TEST(test_any_length),
 		SCAN_TEST(test_nothing_to_find),
 		SCAN_TEST(test_order_ties_and_total),
+		SCAN_TEST(test_rough),
 		SCAN_TEST(test_replacing),
 		SCAN_TEST(test_ceiling),
 		SCAN_TEST(test_blocks_grow_and_go),
