@@ -15,7 +15,7 @@
 #define POOL_BODY_BYTES (64u << 10) /* memory of a response that an exchange keeps */
 #define GATHERED_MAX    (32u << 10) /* bytes of pipelined responses that wait to leave together */
 #define JOINED_MAX      (16u << 10) /* a body up to this size is copied behind its head */
-#define SPREAD_FEW      100u        /* connections that keep to one loop */
+#define SPREAD_FEW      200u        /* connections that keep to one loop */
 #define LINGER_NS       INT64_C(2000000000)
 #define REFUSED_MAX     128u /* connections over connections_max that are told so; further ones are just closed */
 #define SECOND_NS       INT64_C(1000000000)
