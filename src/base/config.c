@@ -140,14 +140,6 @@ static enum cs_status wrong(const struct setting_row *row, struct slice place, s
 		SLICE_ARG(place), row->flag);
 }
 
-static bool has_control(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
-			return true;
-	return false;
-}
-
 /* What may be seen of the text; without memory ptr is NULL. All from the first ':' behind the scheme to the last '@' goes: a
  * password that was not percent-encoded, and holds either, is hidden as well. */
 static struct slice shown_of(struct config *config, enum setting_kind kind, struct slice text)
@@ -173,7 +165,7 @@ static enum cs_status set_value(struct config *config, size_t i, struct slice te
 	const struct setting_row *row = &config->rows[i];
 	struct value *value = &config->values[i];
 	int64_t number = 0;
-	bool right = !has_control(text);
+	bool right = !slice_has_control(text);
 
 	if (row->kind == SETTING_BOOL)
 		right = parse_bool(text, &number);

@@ -50,6 +50,15 @@ static inline bool slice_is(struct slice text, const char *name)
 	return (text.len == 0 || text.ptr[0] == name[0]) && slice_eq(text, slice_cstr(name));
 }
 
+/* A byte below space, or DEL. */
+static inline bool slice_has_control(struct slice text)
+{
+	for (size_t i = 0; i < text.len; i++)
+		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
+			return true;
+	return false;
+}
+
 static inline bool slice_starts(struct slice text, struct slice prefix)
 {
 	return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);

@@ -39,20 +39,12 @@ static enum cs_status whole(const struct reader *r, uint32_t object, const char 
 	return CS_OK;
 }
 
-/* What is shown again must not steer a terminal. */
-static bool has_control(struct slice text)
-{
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
-			return true;
-	return false;
-}
-
 static enum cs_status text(const struct reader *r, uint32_t object, const char *name, struct slice *ret_text)
 {
 	if (!json_str(&r->doc, json_get(&r->doc, object, slice_cstr(name)), ret_text))
 		return fail_member(r, name, "a text");
-	return has_control(*ret_text) ? fail_member(r, name, "a text without control characters") : CS_OK;
+	/* What is shown again must not steer a terminal. */
+	return slice_has_control(*ret_text) ? fail_member(r, name, "a text without control characters") : CS_OK;
 }
 
 static enum cs_status read_rounds(const struct reader *r, uint32_t object, struct measurement *m)

@@ -6,8 +6,8 @@
 #include "engine/attributes.h"
 
 #include <stdlib.h>
-#include <xxhash.h>
 
+#include "base/map.h"
 #include "engine/context_filter.h"
 
 #define ROWS      1024u
@@ -31,7 +31,7 @@ struct attribute_block {
 
 static uint64_t hash_of(struct slice text)
 {
-	const uint64_t hash = XXH3_64bits(text.len ? text.ptr : "", text.len);
+	const uint64_t hash = map_hash(text);
 
 	return hash ? hash : 1;
 }
@@ -226,15 +226,15 @@ static void keep_tag(uint64_t *bits, struct tag_list *const *tags, uint64_t want
 		}
 }
 
-/* A filter in hashes. */
+/* A filter and its texts as hashes. */
 struct asked {
-	uint64_t *types, *excluded, *tags;
-	size_t type_count, excluded_count, tag_count;
+	const struct context_filter *filter;
+	const uint64_t *types, *excluded;
+	struct attributes tags;     /* nothing but tags */
 	uint64_t equal[ATTRIBUTES]; /* 0: any */
-	int64_t from, to;
 };
 
-static uint64_t *hash_all(struct arena *arena, const struct slice *texts, size_t count)
+static const uint64_t *hash_all(struct arena *arena, const struct slice *texts, size_t count)
 {
 	uint64_t *hashes = arena_array(arena, count, sizeof *hashes);
 
@@ -245,46 +245,37 @@ static uint64_t *hash_all(struct arena *arena, const struct slice *texts, size_t
 
 static bool ask(struct arena *arena, const struct context_filter *filter, struct asked *ret_asked)
 {
-	struct attributes tags = {0};
 	struct slice framed = filter_frame_tags(arena, filter->tags, filter->tag_count);
-	struct asked asked = {
+
+	*ret_asked = (struct asked){
+		.filter = filter,
 		.types = hash_all(arena, filter->types, filter->type_count),
-		.type_count = filter->type_count,
 		.excluded = hash_all(arena, filter->exclude_sources, filter->exclude_source_count),
-		.excluded_count = filter->exclude_source_count,
 		.equal = {[ATTRIBUTE_STATUS] = value_of(filter->status),
 			[ATTRIBUTE_AGENT] = value_of(filter->agent_id),
 			[ATTRIBUTE_NAMESPACE] = value_of(filter->namespace_)},
-		.from = filter->date_from == CONTEXT_NO_DATE ? INT64_MIN : filter->date_from,
-		.to = filter->date_to == CONTEXT_NO_DATE ? INT64_MAX : filter->date_to,
-		.tag_count = filter->tag_count,
 	};
-
-	if (!asked.types || !asked.excluded || !framed.ptr || !hash_tags(arena, framed, &tags))
-		return false;
-	asked.tags = arena_array(arena, tags.tag_count, sizeof *asked.tags);
-	if (!asked.tags)
-		return false;
-	for (size_t i = 0; i < tags.tag_count; i++)
-		asked.tags[i] = tags.tags[i];
-	*ret_asked = asked;
-	return true;
+	return ret_asked->types && ret_asked->excluded && framed.ptr && hash_tags(arena, framed, &ret_asked->tags);
 }
 
 static void select_in_block(const struct attribute_block *block, const struct asked *asked, uint64_t *bits)
 {
+	const struct context_filter *filter = asked->filter;
+	const int64_t to = filter->date_to == CONTEXT_NO_DATE ? INT64_MAX : filter->date_to;
+
 	memcpy(bits, block->live, sizeof block->live);
-	if (asked->type_count)
-		keep_values(bits, block->values[ATTRIBUTE_TYPE], asked->types, asked->type_count, true);
-	if (asked->excluded_count)
-		keep_values(bits, block->values[ATTRIBUTE_SOURCE], asked->excluded, asked->excluded_count, false);
+	if (filter->type_count)
+		keep_values(bits, block->values[ATTRIBUTE_TYPE], asked->types, filter->type_count, true);
+	if (filter->exclude_source_count)
+		keep_values(
+			bits, block->values[ATTRIBUTE_SOURCE], asked->excluded, filter->exclude_source_count, false);
 	for (size_t i = 0; i < ATTRIBUTES; i++)
 		if (asked->equal[i])
 			keep_values(bits, block->values[i], &asked->equal[i], 1, true);
-	if (asked->from != INT64_MIN || asked->to != INT64_MAX)
-		keep_dates(bits, block->created_at, asked->from, asked->to);
-	for (size_t i = 0; i < asked->tag_count; i++)
-		keep_tag(bits, block->tags, asked->tags[i]);
+	if (filter->date_from != CONTEXT_NO_DATE || to != INT64_MAX)
+		keep_dates(bits, block->created_at, filter->date_from, to); /* CONTEXT_NO_DATE is before all */
+	for (size_t i = 0; i < asked->tags.tag_count; i++)
+		keep_tag(bits, block->tags, asked->tags.tags[i]);
 }
 
 bool attributes_answer(const struct context_filter *filter)

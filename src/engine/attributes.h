@@ -4,7 +4,7 @@
  * behind it can go by words and vectors in memory. Metadata is not here: a filter with predicates is SQL's
  * (context_filter.h).
  *
- * Texts are kept as hashes of 64 bits (XXH3), of which two are the same by chance once in 10^19 pairs. Whoever builds an
+ * Texts are kept as hashes of 64 bits (map_hash), of which two are the same by chance once in 10^19 pairs. Whoever builds an
  * answer from rows reads the contexts and asks the filter again (store/retrieve.c), so a chance like that, or a context
  * that changes meanwhile, can make a total wrong by one and shows nobody what does not pass.
  *
@@ -14,7 +14,7 @@
 #ifndef CS_ENGINE_ATTRIBUTES_H
 #define CS_ENGINE_ATTRIBUTES_H
 
-#include "engine/row_set.h"
+#include "base/row_set.h"
 #include "engine/sql.h"
 #include "port/context.h"
 
@@ -41,8 +41,7 @@ struct attributes {
 bool attributes_of_context(struct arena *, const struct context *, struct slice framed, int64_t created_at,
 	struct attributes *ret_attributes);
 /* The columns that attributes_of_row reads from `first` on, for a statement over `contexts c`. */
-#define ATTRIBUTE_COLUMNS      "c.created_at, c.type, c.namespace, c.agent_id, c.status, c.source, c.tags"
-#define ATTRIBUTE_COLUMN_COUNT 7
+#define ATTRIBUTE_COLUMNS "c.created_at, c.type, c.namespace, c.agent_id, c.status, c.source, c.tags"
 bool attributes_of_row(struct arena *, sqlite3_stmt *, int first, struct attributes *ret_attributes);
 
 struct attribute_block;

@@ -206,8 +206,7 @@ static enum cs_status select_vectors(const struct vectors_view *view, struct op 
 	case PASS_ATTRIBUTES:
 		status = attribute_table_select(view->attributes, op->arena, query->filter, &set, err);
 		if (status == CS_OK && view->scan)
-			status = scan_select_bits(
-				view->scan, op->arena, set.words, set.word_count, ret_selection, &found, err);
+			status = scan_select_set(view->scan, op->arena, &set, ret_selection, &found, err);
 		*ret_unsearched = status == CS_OK ? set.count - found : 0;
 		return status;
 	}

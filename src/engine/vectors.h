@@ -1,8 +1,9 @@
 /* The mirror of vectors: what a search by meaning scans instead of the file.
  *
  * It holds each live context: its row number and id, what filters ask of it (attributes.h), and its vector in an exact
- * scan (vector/scan.h) unless it is pending. Hidden contexts are in the file only. It is empty until the first call that needs it, which loads it;
- * opening the engine costs nothing for it, and a store that never searches by vectors never pays for them.
+ * scan (vector/scan.h) unless it is pending. Hidden contexts are in the file only. It is empty until the first call that
+ * needs it, which loads it; opening the engine costs nothing for it, and a store that never searches by vectors or with
+ * a filter never pays for it.
  *
  * Never behind. A job publishes its changes after the commit; vectors_settle applies those of a whole commit under one
  * lock, before any caller wakes. So whatever was acknowledged is what the next search of any thread sees. A change that

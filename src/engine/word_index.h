@@ -13,8 +13,8 @@
 #ifndef CS_ENGINE_WORD_INDEX_H
 #define CS_ENGINE_WORD_INDEX_H
 
+#include "base/row_set.h"
 #include "engine/best.h"
-#include "engine/row_set.h"
 #include "engine/word_counts.h"
 
 #define WORD_INDEX_DOCS_MAX ((UINT32_C(1) << 24) - 1)

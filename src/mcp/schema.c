@@ -243,12 +243,7 @@ static void check_free(struct check *check, const struct step *step, uint32_t no
 
 static bool name_fits(struct slice text)
 {
-	if (text.len == 0 || text.len > SCHEMA_NAME_MAX)
-		return false;
-	for (size_t i = 0; i < text.len; i++)
-		if ((unsigned char)text.ptr[i] < 0x20 || text.ptr[i] == 0x7F)
-			return false;
-	return true;
+	return text.len > 0 && text.len <= SCHEMA_NAME_MAX && !slice_has_control(text);
 }
 
 static bool value_listed(const char *const *values, struct slice text)

@@ -5,9 +5,8 @@
  * own; a store where more than that are nearly equal has other duplicates to tell, and which of them are looked at does
  * not matter: the search is rough, or each "heartbeat" with another number in it would rank all the former ones. All of
  * the store is asked first, since type and namespace are looked at here anyway (the port's filter cannot say "without a
- * namespace"), and a filter costs a visit to each row it lets through: 100,000 contexts of one type would be 10 ms for
- * each store. The filter chooses only where others of another kind take places among those that are looked at, and there
- * are more candidates than these.
+ * namespace"), and a filter costs each store a look at every context. It chooses only where others of another kind take
+ * places among those that are looked at, and there are more candidates than these.
  * Within a call near ones are told and not skipped, because the first may still fail. */
 #include <math.h>
 #include <strings.h>

@@ -19,6 +19,7 @@
 #define CS_VECTOR_SCAN_H
 
 #include "base/op.h"
+#include "base/row_set.h"
 
 #define SCAN_DIMENSION_MAX 4096
 
@@ -62,9 +63,9 @@ struct scan_query {
 struct scan_selection;
 CS_CHECKED enum cs_status scan_select(const struct scan *scan, struct arena *arena, const int64_t *numbers,
 	size_t count, const struct scan_selection **ret_selection, struct cs_error *err);
-/* The same from bits: number n is in when bit n % 64 of word n / 64 is set. *ret_count: how many of them are here. */
-CS_CHECKED enum cs_status scan_select_bits(const struct scan *scan, struct arena *arena, const uint64_t *words,
-	size_t word_count, const struct scan_selection **ret_selection, size_t *ret_count, struct cs_error *err);
+/* The same from a set of numbers. *ret_count: how many of them are here. */
+CS_CHECKED enum cs_status scan_select_set(const struct scan *scan, struct arena *arena, const struct row_set *set,
+	const struct scan_selection **ret_selection, size_t *ret_count, struct cs_error *err);
 
 /* Best first; ties by number. *ret_total: how many of the selection reach at_least, however many the limit lets through.
  * Hits are in op->arena, at most limit of them. Errors: CS_VALIDATION (the query's vector, as for scan_put),

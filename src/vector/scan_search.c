@@ -450,7 +450,7 @@ enum cs_status scan_select(const struct scan *scan, struct arena *arena, const i
 	return CS_OK;
 }
 
-enum cs_status scan_select_bits(const struct scan *scan, struct arena *arena, const uint64_t *words, size_t word_count,
+enum cs_status scan_select_set(const struct scan *scan, struct arena *arena, const struct row_set *set,
 	const struct scan_selection **ret_selection, size_t *ret_count, struct cs_error *err)
 {
 	struct scan_selection *selection = new_selection(scan, arena);
@@ -458,9 +458,8 @@ enum cs_status scan_select_bits(const struct scan *scan, struct arena *arena, co
 	if (!selection)
 		return cs_fail_memory(err);
 	for (size_t slot = 0; slot < scan->count; slot++) {
-		const int64_t number = scan_block_of(scan, slot)->numbers[scan_index_in_block(scan, slot)];
 		const uint64_t in =
-			number >= 0 && (uint64_t)number / 64 < word_count ? words[number / 64] >> (number % 64) & 1 : 0;
+			row_set_has(set, scan_block_of(scan, slot)->numbers[scan_index_in_block(scan, slot)]);
 
 		selection->count += in;
 		selection->words[slot / 64] |= in << slot % 64;

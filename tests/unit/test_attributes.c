@@ -4,19 +4,12 @@
 #include "../contract/words_adapters.h"
 
 #include "../support/alloc_fault.h"
+#include "../support/random.h"
 #include "engine/context_filter.h"
 #include "engine/parts.h"
 
 #define ROWS 3000
 #define IDS  150
-
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	return z ^ (z >> 31);
-}
 
 /* Few, so that filters meet; some that would be mistaken for each other were they not framed or hashed with care. */
 static const struct slice names[] = {SLICE_INIT("a"), SLICE_INIT("b"), SLICE_INIT("ab"), SLICE_INIT("A"),

@@ -7,17 +7,10 @@
 
 #include <cmocka.h>
 
+#include "../support/random.h"
 #include "engine/best.h"
 
 #define OFFERS 5000
-
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	return z ^ (z >> 31);
-}
 
 static enum text_order order;
 

@@ -6,15 +6,9 @@
 #include <sched.h>
 #include <sqlite3.h>
 
+#include "../support/random.h"
+
 #define ROWS 400
-
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	return z ^ (z >> 31);
-}
 
 static void rows_are_what_a_plain_list_says(void **state)
 {

@@ -6,6 +6,7 @@
 
 #include <cmocka.h>
 
+#include "../support/random.h"
 #include "store/score.h"
 
 #define HITS   500
@@ -16,14 +17,6 @@ static double scores[HITS];
 static size_t newest[HITS];
 static char names[HITS][8];
 static unsigned searches;
-
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	return z ^ (z >> 31);
-}
 
 static void make_ranking(uint64_t *seed)
 {

@@ -5,6 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 
+#include "../support/random.h"
 #include "engine/parts.h"
 
 #define IDS     60
@@ -12,14 +13,6 @@
 #define TEXT    8192
 #define WRITERS 3
 #define ROUNDS  60
-
-static uint64_t next(uint64_t *state)
-{
-	uint64_t z = (*state += UINT64_C(0x9E3779B97F4A7C15));
-
-	z = (z ^ (z >> 30)) * UINT64_C(0xBF58476D1CE4E5B9);
-	return z ^ (z >> 31);
-}
 
 static void put(struct fixture *f, const char *id, const char *words)
 {

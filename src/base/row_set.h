@@ -1,6 +1,6 @@
 /* A set of row numbers as bits: row % 64 of word row / 64. Borrowed: whoever made it says how long it lives. */
-#ifndef CS_ENGINE_ROW_SET_H
-#define CS_ENGINE_ROW_SET_H
+#ifndef CS_BASE_ROW_SET_H
+#define CS_BASE_ROW_SET_H
 
 #include <stdbool.h>
 #include <stddef.h>
